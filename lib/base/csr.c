@@ -1,0 +1,51 @@
+#include "base/csr.h"
+
+#include "base/mem.h"
+
+static int
+grow(void **p, size_t *cap, size_t need, const char *what, struct err *e)
+{
+	mem_free(*p);
+	*p = mem_alloc(need * 4);
+	*cap = *p ? need : 0;
+	return *p ? 0 : err_memory(e, what, need * 4ull);
+}
+
+int
+csr_resize(struct csr *c, size_t rows, size_t cols, size_t nnz, struct err *e)
+{
+	size_t cap;
+
+	if (nnz > UINT32_MAX || rows >= UINT32_MAX || cols > UINT32_MAX)
+		return err_set(e, CODE_DATA, "codes: %zu non-zeros in one block are too many; use smaller frames", nnz);
+	if ((!c->ptr || rows + 1 > c->ptr_cap) &&
+	    grow((void **)&c->ptr, &c->ptr_cap, rows + 1, "codes", e))
+		return e->code;
+	if (!c->idx || nnz > c->nnz_cap) {
+		cap = nnz + nnz / 4 + 1;
+		if (grow((void **)&c->idx, &c->nnz_cap, cap, "codes", e) ||
+		    grow((void **)&c->val, &c->nnz_cap, cap, "codes", e)) {
+			c->nnz_cap = 0;
+			return e->code;
+		}
+	}
+	c->rows = rows;
+	c->cols = cols;
+	c->ptr[0] = 0;
+	return 0;
+}
+
+void
+csr_free(struct csr *c)
+{
+	mem_free(c->ptr);
+	mem_free(c->idx);
+	mem_free(c->val);
+	*c = (struct csr){0};
+}
+
+struct csr_view
+csr_view(const struct csr *c)
+{
+	return (struct csr_view){c->rows, c->cols, c->ptr, c->idx, c->val};
+}

@@ -1,0 +1,260 @@
+/* Compiled once for each instruction set, with -DSIMD=plain, avx2 or avx512:
+ * defines the table simd_SIMD. The arithmetic is written with the compiler's
+ * vector type as wide as one register, so the three builds differ in width and
+ * in nothing else: every element sees the same operations in the same order,
+ * and -ffp-contract=off keeps a product and a sum two roundings. Only
+ * compress_above, which no compiler vectorises, has intrinsics. */
+#include "sae/simd.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__)
+#define BYTES 64
+#elif defined(__AVX2__)
+#define BYTES 32
+#else
+#define BYTES 16
+#endif
+#define LANES (BYTES / sizeof(float))
+
+#ifndef SIMD
+#define SIMD plain
+#endif
+#define JOIN2(a, b) a##b
+#define JOIN(a, b) JOIN2(a, b)
+#define TEXT2(a) #a
+#define TEXT(a) TEXT2(a)
+
+typedef float vec __attribute__((vector_size(BYTES)));
+
+static inline vec
+load(const float *p)
+{
+	vec v;
+
+	__builtin_memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline void
+store(float *p, vec v)
+{
+	__builtin_memcpy(p, &v, sizeof v);
+}
+
+static void
+add(float *p, const float *b, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		store(p + i, load(p + i) + load(b + i));
+	for (; i < n; i++)
+		p[i] = p[i] + b[i];
+}
+
+static void
+gate(float *p, const float *t, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		p[i] = p[i] > t[i] ? p[i] : 0;
+}
+
+static void
+shift_scale(float *out, const float *x, const float *mean, float scale, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		store(out + i, (load(x + i) - load(mean + i)) * scale);
+	for (; i < n; i++)
+		out[i] = (x[i] - mean[i]) * scale;
+}
+
+static void
+unscale_shift(float *out, const float *x, const float *mean, float scale, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		store(out + i, load(x + i) / scale + load(mean + i));
+	for (; i < n; i++)
+		out[i] = x[i] / scale + mean[i];
+}
+
+/* Counts in 32 bits, which vectorise, for as long as they cannot overflow. */
+static size_t
+count_above(const float *p, size_t n, float t)
+{
+	size_t total = 0, len, i;
+	uint32_t c;
+
+	for (; n; n -= len, p += len) {
+		len = n < 1u << 30 ? n : 1u << 30;
+		c = 0;
+		for (i = 0; i < len; i++)
+			c += p[i] > t;
+		total += c;
+	}
+	return total;
+}
+
+/* The plain way and everybody's tail: writes always, advances on a hit. */
+static size_t
+compress_tail(const float *p, size_t i, size_t n, float t, uint32_t *idx, float *val, size_t c)
+{
+	for (; i < n; i++) {
+		idx[c] = (uint32_t)i;
+		val[c] = p[i];
+		c += p[i] > t;
+	}
+	return c;
+}
+
+#if defined(__AVX512F__)
+
+/* Compresses in registers: storing straight from vcompressps is microcoded on
+ * Zen 4 and costs more than a hundred cycles. Stores whether or not there are
+ * hits: a branch could not be predicted and would cost twice the stores. */
+static size_t
+compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+{
+	const __m512 limit = _mm512_set1_ps(t);
+	const __m512i step = _mm512_set1_epi32(16);
+	__m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	__m512 v;
+	__mmask16 hit;
+	size_t i, c = 0;
+
+	for (i = 0; i + 16 <= n; i += 16, at = _mm512_add_epi32(at, step)) {
+		v = _mm512_loadu_ps(p + i);
+		hit = _mm512_cmp_ps_mask(v, limit, _CMP_GT_OQ);
+		_mm512_storeu_ps(val + c, _mm512_maskz_compress_ps(hit, v));
+		_mm512_storeu_si512(idx + c, _mm512_maskz_compress_epi32(hit, at));
+		c += (size_t)__builtin_popcount(hit);
+	}
+	return compress_tail(p, i, n, t, idx, val, c);
+}
+
+#elif defined(__AVX2__)
+
+/* LEFT(m): the set bits of the byte m, lowest first, four bits each: the
+ * permutation that moves the chosen lanes to the left. */
+#define BELOW(m, j) (((m) & 1 && (j) > 0) + ((m) >> 1 & 1 && (j) > 1) + ((m) >> 2 & 1 && (j) > 2) + \
+                     ((m) >> 3 & 1 && (j) > 3) + ((m) >> 4 & 1 && (j) > 4) + ((m) >> 5 & 1 && (j) > 5) + \
+                     ((m) >> 6 & 1 && (j) > 6))
+#define LANE(m, j) ((m) >> (j) & 1 ? (uint32_t)(j) << 4 * BELOW(m, j) : 0u)
+#define LEFT(m) (LANE(m, 1) | LANE(m, 2) | LANE(m, 3) | LANE(m, 4) | LANE(m, 5) | LANE(m, 6) | LANE(m, 7))
+#define LEFT4(m) LEFT(m), LEFT((m) + 1), LEFT((m) + 2), LEFT((m) + 3)
+#define LEFT16(m) LEFT4(m), LEFT4((m) + 4), LEFT4((m) + 8), LEFT4((m) + 12)
+#define LEFT64(m) LEFT16(m), LEFT16((m) + 16), LEFT16((m) + 32), LEFT16((m) + 48)
+
+static const uint32_t left[256] = {LEFT64(0), LEFT64(64), LEFT64(128), LEFT64(192)};
+
+static size_t
+compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+{
+	const __m256 limit = _mm256_set1_ps(t);
+	const __m256i step = _mm256_set1_epi32(8), nibble = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+	__m256i at = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), order;
+	__m256 v;
+	unsigned hit;
+	size_t i, c = 0;
+
+	for (i = 0; i + 8 <= n; i += 8, at = _mm256_add_epi32(at, step)) {
+		v = _mm256_loadu_ps(p + i);
+		hit = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_GT_OQ));
+		/* the permutes read the low three bits of each lane only */
+		order = _mm256_srlv_epi32(_mm256_set1_epi32((int)left[hit]), nibble);
+		_mm256_storeu_ps(val + c, _mm256_permutevar8x32_ps(v, order));
+		_mm256_storeu_si256((__m256i *)(void *)(idx + c), _mm256_permutevar8x32_epi32(at, order));
+		c += (size_t)__builtin_popcount(hit);
+	}
+	return compress_tail(p, i, n, t, idx, val, c);
+}
+
+#else
+
+static size_t
+compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+{
+	return compress_tail(p, 0, n, t, idx, val, 0);
+}
+
+#endif
+
+static void
+axpy(float *y, float a, const float *x, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		store(y + i, load(y + i) + a * load(x + i));
+	for (; i < n; i++)
+		y[i] = y[i] + a * x[i];
+}
+
+/* Eight registers of one output row, held over all of its non-zeros. */
+static void
+gather_8(float *out, const float *b, const float *W, size_t ld, const uint32_t *idx, const float *val, size_t nnz)
+{
+	vec s0 = load(b), s1 = load(b + LANES), s2 = load(b + 2 * LANES), s3 = load(b + 3 * LANES);
+	vec s4 = load(b + 4 * LANES), s5 = load(b + 5 * LANES), s6 = load(b + 6 * LANES), s7 = load(b + 7 * LANES);
+	const float *w;
+	float a;
+	size_t t;
+
+	for (t = 0; t < nnz; t++) {
+		w = W + idx[t] * ld;
+		a = val[t];
+		s0 += a * load(w);
+		s1 += a * load(w + LANES);
+		s2 += a * load(w + 2 * LANES);
+		s3 += a * load(w + 3 * LANES);
+		s4 += a * load(w + 4 * LANES);
+		s5 += a * load(w + 5 * LANES);
+		s6 += a * load(w + 6 * LANES);
+		s7 += a * load(w + 7 * LANES);
+	}
+	store(out, s0);
+	store(out + LANES, s1);
+	store(out + 2 * LANES, s2);
+	store(out + 3 * LANES, s3);
+	store(out + 4 * LANES, s4);
+	store(out + 5 * LANES, s5);
+	store(out + 6 * LANES, s6);
+	store(out + 7 * LANES, s7);
+}
+
+static void
+gather_rows(float *out, const float *b, const float *W, size_t ld, size_t d,
+            const uint32_t *idx, const float *val, size_t nnz)
+{
+	size_t i = 0, t;
+	float s;
+	vec v;
+
+	for (; i + 8 * LANES <= d; i += 8 * LANES)
+		gather_8(out + i, b + i, W + i, ld, idx, val, nnz);
+	for (; i + LANES <= d; i += LANES) {
+		v = load(b + i);
+		for (t = 0; t < nnz; t++)
+			v += val[t] * load(W + idx[t] * ld + i);
+		store(out + i, v);
+	}
+	for (; i < d; i++) {
+		s = b[i];
+		for (t = 0; t < nnz; t++)
+			s += val[t] * W[idx[t] * ld + i];
+		out[i] = s;
+	}
+}
+
+extern const struct simd JOIN(simd_, SIMD);
+const struct simd JOIN(simd_, SIMD) = {
+	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, axpy, gather_rows
+};
