@@ -1,0 +1,60 @@
+/* Where frames come from and go to: five functions behind a struct. Callers
+ * never know whether the other side is a pipe, a file or a machine.
+ *
+ * An endpoint is "-" (a standard stream), a path, or tcp://HOST:PORT,
+ * ipc://PATH (connect), @tcp://..., @ipc://... (bind).
+ */
+#ifndef STREAM_TRANSPORT_H
+#define STREAM_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+
+struct transport;
+
+struct transport_opts {
+	uint64_t max_frame;       /* bytes */
+	unsigned peer_timeout;    /* seconds to wait for a peer; 0: for ever */
+	bool insecure;            /* allow plain links beyond this machine */
+	volatile const int *stop; /* not NULL and set: stop waiting for input */
+	void (*notice)(const char *text); /* one line for a person; may be NULL */
+	const char *name;         /* what messages call the input; NULL: its own name */
+};
+
+struct transport_ops {
+	/* One whole frame's bytes into b (b->data aligned, b->len its length):
+	 * the same b at every call, which may hold the beginning of the next
+	 * frame behind len. 1, or 0 at the end of input, or -1. */
+	int (*recv)(struct transport *t, struct buf *b, struct err *e);
+	/* One whole frame; iov may be changed. 0 or the error's code. */
+	int (*send)(struct transport *t, struct iovec *iov, size_t n, struct err *e);
+	/* Everything sent has arrived (file: is in place; link: acknowledged). */
+	int (*finish)(struct transport *t, struct err *e);
+	/* Gives up: an output file does not appear. */
+	void (*abort)(struct transport *t);
+	void (*free)(struct transport *t);
+};
+
+struct transport {
+	const struct transport_ops *ops;
+	char name[256]; /* for messages: "standard input", the path, the address */
+	struct transport_opts opts;
+};
+
+enum transport_side { TRANSPORT_IN, TRANSPORT_OUT };
+
+/* NULL with e filled on failure. */
+struct transport *transport_open(const char *endpoint, enum transport_side side, const struct transport_opts *o, struct err *e);
+/* True for an endpoint that is no pipe or file. */
+bool transport_is_link(const char *endpoint);
+
+/* The two kinds; transport_open chooses. fd < 0: open path. */
+struct transport *transport_open_fd(const char *endpoint, enum transport_side side, const struct transport_opts *o, struct err *e);
+struct transport *transport_open_zmq(const char *endpoint, enum transport_side side, const struct transport_opts *o, struct err *e);
+
+#endif
