@@ -1,0 +1,38 @@
+/* Concepts files: names for latents (docs/FORMAT.md, "Concepts file"). */
+#ifndef FILES_CONCEPTS_H
+#define FILES_CONCEPTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/model.h"
+
+struct concept {
+	uint32_t latent;
+	char *name;      /* UTF-8, never NULL */
+	bool valid;
+	double score;    /* cosine of the best word; NAN when unknown */
+	double ratio;    /* best / second best; NAN when unknown */
+};
+
+struct concepts {
+	char model[SHA256_HEX]; /* SHA-256 of the model they belong to */
+	size_t n;
+	struct concept *items;  /* ascending latent */
+};
+
+/* Refused (CODE_DATA): not JSON, another format or version, a latent twice,
+ * a latent that is no integer in 0..2^32-1, a model that is no SHA-256,
+ * more than 256 MiB or 16 levels of nesting. "valid" missing means true.
+ * Unknown keys are ignored. */
+int concepts_load(struct concepts *c, const char *path, struct err *e);
+/* Atomic; one concept a line. items must be in order (CODE_BUG else). how: the
+ * value of "how" as JSON text, or NULL for {}. */
+int concepts_save(const struct concepts *c, const char *path, const char *how, struct err *e);
+void concepts_free(struct concepts *c);
+/* The concept of a latent, or NULL. */
+const struct concept *concepts_find(const struct concepts *c, uint32_t latent);
+
+#endif

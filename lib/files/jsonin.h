@@ -1,0 +1,17 @@
+/* JSON text from files that nobody vouches for. */
+#ifndef FILES_JSONIN_H
+#define FILES_JSONIN_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* Parses text[n] into *out (json_decref when done). Refused with CODE_DATA:
+ * arrays and objects nested deeper than max_depth or more than max_values
+ * values, both counted before the parser allocates anything; text that is not
+ * UTF-8 or not JSON; an object with the same key twice; NUL in a string;
+ * numbers beyond 64 bits or a double. */
+int jsonin_parse(const char *text, size_t n, unsigned max_depth, size_t max_values, json_t **out, struct err *e);
+
+#endif

@@ -1,0 +1,481 @@
+#include "files/modelfile.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "files/infile.h"
+#include "files/safetensors.h"
+
+#define VERSION "1"
+#define VALUE_SHOWN 64 /* bytes of a metadata value in a message */
+
+/* A tensor of the model, by name: the one table for reading and writing. */
+struct slot {
+	const char *name;
+	unsigned ndim;
+	uint64_t shape[2];
+	float *data;
+};
+#define MAX_SLOTS 7
+
+static size_t
+slots_of(struct sae *s, bool with_threshold, struct slot t[MAX_SLOTS])
+{
+	size_t n = 0;
+
+	t[n++] = (struct slot){"W_enc", 2, {s->d, s->m}, s->W_enc};
+	t[n++] = (struct slot){"b_enc", 1, {s->m, 0}, s->b_enc};
+	t[n++] = (struct slot){"W_dec", 2, {s->m, s->d}, s->W_dec};
+	t[n++] = (struct slot){"b_dec", 1, {s->d, 0}, s->b_dec};
+	t[n++] = (struct slot){"mean", 1, {s->d, 0}, s->mean};
+	t[n++] = (struct slot){"scale", 1, {1, 0}, &s->scale};
+	if (with_threshold)
+		t[n++] = (struct slot){"threshold", 1, {s->m, 0}, s->threshold};
+	return n;
+}
+
+static const char *
+shape_text(char *out, size_t size, const uint64_t *shape, unsigned ndim)
+{
+	size_t n = 0;
+	unsigned i;
+
+	out[0] = 0;
+	for (i = 0; i < ndim && n < size; i++)
+		n += (size_t)snprintf(out + n, size - n, "%s%llu", i ? "," : "", (unsigned long long)shape[i]);
+	return out;
+}
+
+/* Tensor `name` of f, of exactly this shape. why: what the shape follows from. */
+static int
+find_tensor(const struct st_file *f, const struct slot *want, const char *why, const struct st_tensor **t, struct err *e)
+{
+	char is[96], should[96];
+
+	*t = st_find(f, want->name);
+	if (!*t)
+		return err_set(e, CODE_DATA, "tensor %s is missing", want->name);
+	if ((*t)->ndim == want->ndim && !memcmp((*t)->shape, want->shape, want->ndim * sizeof *want->shape))
+		return 0;
+	return err_set(e, CODE_DATA, "tensor %s has shape [%s], expected [%s]%s", want->name,
+	               shape_text(is, sizeof is, (*t)->shape, (*t)->ndim),
+	               shape_text(should, sizeof should, want->shape, want->ndim), why);
+}
+
+static int
+check_finite(const char *name, const float *v, size_t n, struct err *e)
+{
+	size_t bad = f32_nonfinite(v, n);
+
+	return bad ? err_set(e, CODE_DATA, "tensor %s holds %zu values that are NaN or infinite", name, bad) : 0;
+}
+
+static int
+check_scale(float scale, struct err *e)
+{
+	return scale > 0 ? 0 : err_set(e, CODE_DATA, "scale is %g; it must be greater than 0", (double)scale);
+}
+
+/* st_read_f32 names the file in its errors; the others get its name here. */
+static int
+read_slot(const struct st_file *f, const struct slot *slot, const char *why, struct err *e)
+{
+	const struct st_tensor *t;
+	size_t n = (size_t)slot->shape[0] * (slot->ndim > 1 ? (size_t)slot->shape[1] : 1);
+
+	if (find_tensor(f, slot, why, &t, e))
+		return infile_blame(e, f->path);
+	if (st_read_f32(f, t, slot->data, e))
+		return e->code;
+	return check_finite(slot->name, slot->data, n, e) ? infile_blame(e, f->path) : 0;
+}
+
+/* Metadata, strictly. */
+
+static int
+bad_value(const char *key, const char *value, const char *want, struct err *e)
+{
+	char text[VALUE_SHOWN];
+
+	return err_set(e, CODE_DATA, "metadata %s is \"%s\"; expected %s", key,
+	               text_printable(text, sizeof text, value, strlen(value)), want);
+}
+
+/* Digits at *p up to the end or a comma, past which *p moves. */
+static bool
+take_count(const char **p, uint64_t *v)
+{
+	const char *s = *p;
+	unsigned digit;
+
+	for (*v = 0; *s >= '0' && *s <= '9'; s++) {
+		digit = (unsigned)(*s - '0');
+		if (*v > (UINT64_MAX - digit) / 10)
+			return false;
+		*v = *v * 10 + digit;
+	}
+	if (s == *p || (*s && *s != ','))
+		return false;
+	*p = s + (*s == ',' && s[1]);
+	return true;
+}
+
+static bool
+parse_count(const char *s, uint64_t *v)
+{
+	return take_count(&s, v) && !*s;
+}
+
+/* A plain decimal number >= 0 that fits a float. */
+static bool
+parse_real(const char *s, size_t n, float *v)
+{
+	char text[64], *end;
+
+	if (!n || n >= sizeof text || strspn(s, "0123456789.eE+-") < n || s[0] == '-' || s[0] == '+')
+		return false;
+	memcpy(text, s, n);
+	text[n] = 0;
+	*v = strtof(text, &end);
+	return !*end && isfinite(*v) && *v >= 0;
+}
+
+static bool
+parse_nesting(struct sae *s, const char *p)
+{
+	uint64_t v, last = 0;
+
+	while (*p) {
+		if (s->levels == SAE_MAX_LEVELS || !take_count(&p, &v) || v <= last || v > s->m)
+			return false;
+		s->nesting[s->levels++] = (size_t)v;
+		last = v;
+	}
+	return s->levels > 0;
+}
+
+/* "rw", "uw" or one number a level. */
+static bool
+weighting_ok(const char *p)
+{
+	float v;
+	size_t n;
+
+	if (!strcmp(p, "rw") || !strcmp(p, "uw"))
+		return true;
+	if (strlen(p) >= sizeof ((struct sae *)0)->weighting)
+		return false;
+	for (;; p += n + 1) {
+		n = strcspn(p, ",");
+		if (!parse_real(p, n, &v))
+			return false;
+		if (!p[n])
+			return true;
+	}
+}
+
+static int
+load_counts(struct sae *s, const struct st_file *f, struct err *e)
+{
+	bool uses_k = s->arch == ARCH_TOPK || s->arch == ARCH_BATCHTOPK;
+	const char *v;
+	uint64_t k = 0;
+
+	if ((v = st_meta(f, "rows")) && !parse_count(v, &s->rows))
+		return bad_value("rows", v, "a whole number", e);
+	if ((v = st_meta(f, "seed")) && !parse_count(v, &s->seed))
+		return bad_value("seed", v, "a whole number", e);
+	if (!(v = st_meta(f, "k")))
+		return 0;
+	if (!parse_count(v, &k) || (uses_k && (k < 1 || k > s->m)))
+		return bad_value("k", v, "a whole number from 1 to the number of latents", e);
+	/* elsewhere it says nothing about encoding */
+	s->k = uses_k ? (size_t)k : 0;
+	return 0;
+}
+
+static int
+load_rest(struct sae *s, const struct st_file *f, struct err *e)
+{
+	const char *v;
+
+	if ((v = st_meta(f, "nesting")) && !parse_nesting(s, v))
+		return bad_value("nesting", v, "whole numbers, rising, not beyond the number of latents, at most 32 of them", e);
+	if ((v = st_meta(f, "weighting")) && !weighting_ok(v))
+		return bad_value("weighting", v, "rw, uw or a list of numbers", e);
+	if (v)
+		strcpy(s->weighting, v);
+	if ((v = st_meta(f, "soft_cap")) && !parse_real(v, strlen(v), &s->soft_cap))
+		return bad_value("soft_cap", v, "a number from 0 on", e);
+	if ((v = st_meta(f, "trained_on")))
+		text_printable(s->trained_on, sizeof s->trained_on, v, strlen(v));
+	return 0;
+}
+
+/* What the architecture needs beyond the tensors all have; for what is loaded
+ * and for what is about to be saved. */
+static int
+check_arch(const struct sae *s, struct err *e)
+{
+	size_t i;
+
+	if (s->arch == ARCH_TOPK && !s->k)
+		return err_set(e, CODE_DATA, "metadata k is missing: architecture topk needs it");
+	if (s->arch == ARCH_BATCHTOPK && !s->k && !s->threshold)
+		return err_set(e, CODE_DATA, "neither metadata k nor tensor threshold: architecture batchtopk needs one");
+	if (s->arch == ARCH_JUMPRELU && !s->threshold)
+		return err_set(e, CODE_DATA, "tensor threshold is missing: architecture jumprelu needs it");
+	if (s->k > s->m)
+		return err_set(e, CODE_DATA, "k is %zu; there are %zu latents", s->k, s->m);
+	for (i = 0; i < s->levels; i++)
+		if (s->nesting[i] <= (i ? s->nesting[i - 1] : 0) || s->nesting[i] > s->m)
+			return err_set(e, CODE_DATA, "nesting must rise and not go beyond the %zu latents", s->m);
+	return check_scale(s->scale, e);
+}
+
+static int
+load_arch(const struct st_file *f, enum sae_arch *arch, struct err *e)
+{
+	const char *format = st_meta(f, "format"), *version = st_meta(f, "version"), *name = st_meta(f, "architecture");
+	char text[VALUE_SHOWN];
+	int a;
+
+	if (!format)
+		return err_set(e, CODE_DATA, "not an msae model file: its metadata has no format; "
+		               "sae-convert reads the models of other tools");
+	if (strcmp(format, "msae"))
+		return err_set(e, CODE_DATA, "not an msae model file: its format is \"%s\", not \"msae\"",
+		               text_printable(text, sizeof text, format, strlen(format)));
+	if (!version || strcmp(version, VERSION))
+		return bad_value("version", version ? version : "", VERSION, e);
+	a = name ? sae_arch_parse(name) : -1;
+	if (a < 0)
+		return bad_value("architecture", name ? name : "", "msae, topk, batchtopk, relu or jumprelu", e);
+	*arch = (enum sae_arch)a;
+	return 0;
+}
+
+static int
+load_size(const struct st_file *f, size_t *d, size_t *m, struct err *e)
+{
+	const struct st_tensor *t = st_find(f, "W_enc");
+	char text[96];
+
+	if (!t)
+		return err_set(e, CODE_DATA, "tensor W_enc is missing");
+	if (t->ndim != 2 || !t->shape[0] || !t->shape[1] || t->shape[0] > UINT32_MAX || t->shape[1] > UINT32_MAX)
+		return err_set(e, CODE_DATA, "tensor W_enc has shape [%s], expected [inputs,latents]",
+		               shape_text(text, sizeof text, t->shape, t->ndim));
+	*d = (size_t)t->shape[0];
+	*m = (size_t)t->shape[1];
+	return 0;
+}
+
+/* All shapes, before anything is allocated on their word. */
+static int
+check_shapes(const struct st_file *f, size_t d, size_t m, struct err *e)
+{
+	struct sae dims = {.d = d, .m = m};
+	const struct st_tensor *t;
+	struct slot slots[MAX_SLOTS];
+	char why[96];
+	size_t n, i;
+
+	n = slots_of(&dims, st_find(f, "threshold") != NULL, slots);
+	snprintf(why, sizeof why, " as W_enc is [%zu,%zu]", d, m);
+	for (i = 0; i < n; i++)
+		if (find_tensor(f, &slots[i], why, &t, e))
+			return e->code;
+	return 0;
+}
+
+static int
+load_tensors(struct sae *s, const struct st_file *f, struct err *e)
+{
+	struct slot slots[MAX_SLOTS];
+	size_t n = slots_of(s, s->threshold != NULL, slots), i;
+
+	for (i = 0; i < n; i++)
+		if (read_slot(f, &slots[i], "", e))
+			return e->code;
+	return 0;
+}
+
+static int
+load_open(struct sae *s, const struct st_file *f, struct err *e)
+{
+	enum sae_arch arch = ARCH_MSAE;
+	size_t d = 0, m = 0;
+
+	if (load_arch(f, &arch, e) || load_size(f, &d, &m, e) || check_shapes(f, d, m, e) ||
+	    sae_init(s, d, m, st_find(f, "threshold") != NULL, e))
+		return infile_blame(e, f->path);
+	s->arch = arch;
+	if (load_tensors(s, f, e))
+		return e->code;
+	if (load_counts(s, f, e) || load_rest(s, f, e) || check_arch(s, e))
+		return infile_blame(e, f->path);
+	memcpy(s->sha256, f->sha256, sizeof s->sha256);
+	return 0;
+}
+
+int
+model_load(struct sae *s, const char *path, struct err *e)
+{
+	struct st_file f;
+
+	memset(s, 0, sizeof *s);
+	if (st_open_as(&f, path, "an msae model file", e))
+		return e->code;
+	e->code = 0;
+	if (load_open(s, &f, e))
+		sae_free(s);
+	st_close(&f);
+	return e->code;
+}
+
+/* Metadata being gathered; text holds what had to be printed. */
+struct pairs {
+	struct st_meta *pair;
+	size_t n;
+	char text[6][24 * SAE_MAX_LEVELS];
+};
+
+static void
+add_pair(struct pairs *p, const char *key, const char *value)
+{
+	/* st_save reads them only */
+	p->pair[p->n++] = (struct st_meta){(char *)(uintptr_t)key, (char *)(uintptr_t)value};
+}
+
+static void
+gather(struct pairs *p, const struct sae *s)
+{
+	uint64_t levels[SAE_MAX_LEVELS];
+	size_t i;
+
+	add_pair(p, "format", "msae");
+	add_pair(p, "version", VERSION);
+	add_pair(p, "architecture", sae_arch_name(s->arch));
+	if (s->k) {
+		snprintf(p->text[0], sizeof p->text[0], "%zu", s->k);
+		add_pair(p, "k", p->text[0]);
+	}
+	for (i = 0; i < s->levels; i++)
+		levels[i] = s->nesting[i];
+	if (s->levels)
+		add_pair(p, "nesting", shape_text(p->text[1], sizeof p->text[1], levels, (unsigned)s->levels));
+	if (s->weighting[0])
+		add_pair(p, "weighting", s->weighting);
+	if (s->soft_cap > 0) {
+		snprintf(p->text[2], sizeof p->text[2], "%.9g", (double)s->soft_cap);
+		add_pair(p, "soft_cap", p->text[2]);
+	}
+	if (s->trained_on[0])
+		add_pair(p, "trained_on", s->trained_on);
+	snprintf(p->text[3], sizeof p->text[3], "%llu", (unsigned long long)s->rows);
+	add_pair(p, "rows", p->text[3]);
+	snprintf(p->text[4], sizeof p->text[4], "%llu", (unsigned long long)s->seed);
+	add_pair(p, "seed", p->text[4]);
+}
+
+static int
+check_saved(const struct sae *s, const struct slot *t, size_t n, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (check_finite(t[i].name, t[i].data, (size_t)t[i].shape[0] * (t[i].ndim > 1 ? (size_t)t[i].shape[1] : 1), e))
+			return e->code;
+	if (s->weighting[0] && !weighting_ok(s->weighting))
+		return bad_value("weighting", s->weighting, "rw, uw or a list of numbers", e);
+	return check_arch(s, e);
+}
+
+int
+model_save(struct sae *s, const char *path, const char *const *extra, struct err *e)
+{
+	struct slot slots[MAX_SLOTS];
+	struct st_out out[MAX_SLOTS];
+	struct pairs p = {0};
+	size_t n = slots_of(s, s->threshold != NULL, slots), nextra = 0, i;
+
+	/* what could not be loaded again is not written */
+	if (check_saved(s, slots, n, e))
+		return infile_blame(e, path);
+	for (i = 0; i < n; i++)
+		out[i] = (struct st_out){slots[i].name, slots[i].ndim, {slots[i].shape[0], slots[i].shape[1]}, slots[i].data};
+	while (extra && extra[2 * nextra])
+		nextra++;
+	p.pair = calloc(16 + nextra, sizeof *p.pair);
+	if (!p.pair)
+		return err_memory(e, path, nextra * sizeof *p.pair);
+	gather(&p, s);
+	for (i = 0; i < nextra; i++)
+		add_pair(&p, extra[2 * i], extra[2 * i + 1]);
+	st_save(path, out, n, p.pair, p.n, s->sha256, e);
+	free(p.pair);
+	return e->code;
+}
+
+static int
+load_stats(const struct st_file *f, float **mean, size_t *d, float *scale, struct err *e)
+{
+	const struct st_tensor *t = st_find(f, "mean");
+	struct slot slot = {"mean", 1, {0, 0}, NULL};
+	char text[96];
+	size_t bytes;
+
+	if (!t)
+		err_set(e, CODE_DATA, "tensor mean is missing");
+	else if (t->ndim != 1 || !t->shape[0] || t->shape[0] > SIZE_MAX || !size_mul((size_t)t->shape[0], sizeof **mean, &bytes))
+		err_set(e, CODE_DATA, "tensor mean has shape [%s], expected [inputs]", shape_text(text, sizeof text, t->shape, t->ndim));
+	else if (!(*mean = mem_alloc(bytes)))
+		err_memory(e, "mean", bytes);
+	if (!*mean)
+		return infile_blame(e, f->path);
+	*d = (size_t)t->shape[0];
+	slot.shape[0] = *d;
+	slot.data = *mean;
+	if (read_slot(f, &slot, "", e))
+		return e->code;
+	slot = (struct slot){"scale", 1, {1, 0}, scale};
+	if (read_slot(f, &slot, "", e))
+		return e->code;
+	return check_scale(*scale, e) ? infile_blame(e, f->path) : 0;
+}
+
+int
+stats_load(const char *path, float **mean, size_t *d, float *scale, struct err *e)
+{
+	struct st_file f;
+
+	*mean = NULL;
+	if (st_open_as(&f, path, "a file of normalisation statistics", e))
+		return e->code;
+	e->code = 0;
+	if (load_stats(&f, mean, d, scale, e)) {
+		mem_free(*mean);
+		*mean = NULL;
+	}
+	st_close(&f);
+	return e->code;
+}
+
+int
+stats_save(const char *path, const float *mean, size_t d, float scale, uint64_t rows, struct err *e)
+{
+	const struct st_out out[] = {{"mean", 1, {d}, mean}, {"scale", 1, {1}, &scale}};
+	char count[24], version[] = VERSION, format[] = "msae-stats";
+	const struct st_meta meta[] = {{"format", format}, {"version", version}, {"rows", count}};
+
+	snprintf(count, sizeof count, "%llu", (unsigned long long)rows);
+	if (check_finite("mean", mean, d, e) || check_finite("scale", &scale, 1, e) || check_scale(scale, e))
+		return infile_blame(e, path);
+	return st_save(path, out, 2, meta, 3, NULL, e);
+}

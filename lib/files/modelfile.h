@@ -1,0 +1,23 @@
+/* Model files (docs/FORMAT.md, "Model file") and normalisation statistics. */
+#ifndef FILES_MODELFILE_H
+#define FILES_MODELFILE_H
+
+#include "base/model.h"
+
+/* Reads a native model (safetensors with format=msae). Every tensor must be
+ * there, agree in shape and be finite; scale must be > 0. s is owned by the
+ * caller (sae_free). s->sha256 is the file's digest. */
+int model_load(struct sae *s, const char *path, struct err *e);
+
+/* Writes s atomically; fills s->sha256. What model_load would refuse (NaN, a
+ * scale of 0, topk without k ...) is not written: CODE_DATA. extra: further
+ * __metadata__ pairs (key, value, key, value ... NULL), or NULL. */
+int model_save(struct sae *s, const char *path, const char *const *extra, struct err *e);
+
+/* Mean and scale alone, as `normalize --stats` keeps them: a safetensors file
+ * with `mean` [d] and `scale` [1] (any model file serves too). *mean is
+ * allocated with mem_alloc and owned by the caller. */
+int stats_load(const char *path, float **mean, size_t *d, float *scale, struct err *e);
+int stats_save(const char *path, const float *mean, size_t d, float scale, uint64_t rows, struct err *e);
+
+#endif

@@ -1,0 +1,78 @@
+/* libFuzzer entry for concepts files: what loads must be in order, be found
+ * again, and load the same after it was saved.
+ *
+ *   clang -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -g -O1 \
+ *     -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_concepts.c \
+ *     lib/base/?*.c lib/files/?*.c -ljansson -lnettle -lm -lpthread
+ */
+#define _GNU_SOURCE /* memfd_create */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "files/concepts.h"
+
+/* An error must have a code, one line, and name the file. */
+static void
+check(const struct err *e, const char *path)
+{
+	if ((e->code != CODE_DATA && e->code != CODE_TRYAGAIN) || strchr(e->text, '\n') ||
+	    strncmp(e->text, path, strlen(path)))
+		abort();
+}
+
+static void
+compare(const struct concepts *a, const struct concepts *b)
+{
+	size_t i;
+
+	if (a->n != b->n || strcmp(a->model, b->model))
+		abort();
+	for (i = 0; i < a->n; i++)
+		if (a->items[i].latent != b->items[i].latent || a->items[i].valid != b->items[i].valid ||
+		    strcmp(a->items[i].name, b->items[i].name) ||
+		    (a->items[i].score == a->items[i].score) != (b->items[i].score == b->items[i].score) ||
+		    (a->items[i].score == a->items[i].score && a->items[i].score != b->items[i].score) ||
+		    concepts_find(a, a->items[i].latent) != &a->items[i])
+			abort();
+}
+
+static void
+save_and_compare(const struct concepts *c)
+{
+	char path[] = "/tmp/fuzz_concepts.XXXXXX";
+	struct err e = {0};
+	struct concepts d;
+	int fd = mkstemp(path);
+
+	if (fd < 0 || concepts_save(c, path, NULL, &e) || concepts_load(&d, path, &e))
+		abort();
+	compare(c, &d);
+	concepts_free(&d);
+	close(fd);
+	unlink(path);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int fd = memfd_create("fuzz", 0);
+	struct err e = {0};
+	struct concepts c;
+	char path[64];
+
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (concepts_load(&c, path, &e))
+		check(&e, path);
+	else {
+		save_and_compare(&c);
+		concepts_free(&c);
+	}
+	close(fd);
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* libFuzzer entry for matrix files: opens and reads what it is given, as npy
+ * and as raw bytes, in blocks of several sizes.
+ *
+ *   clang -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -g -O1 \
+ *     -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_npy.c \
+ *     lib/base/?*.c lib/files/?*.c -ljansson -lnettle -lm -lpthread
+ */
+#define _GNU_SOURCE /* memfd_create */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "files/matfile.h"
+
+/* An error must have a code, one line, and name the file. */
+static void
+check(const struct err *e, const char *path)
+{
+	if ((e->code != CODE_DATA && e->code != CODE_TRYAGAIN) || strchr(e->text, '\n') ||
+	    strncmp(e->text, path, strlen(path)))
+		abort();
+}
+
+static void
+read_all(struct matfile *f, size_t block, const char *path)
+{
+	float *x = malloc(block * f->cols * sizeof *x);
+	struct err e = {0};
+	uint64_t first;
+	size_t n;
+
+	for (first = 0; x && first < f->rows; first += n) {
+		n = f->rows - first < block ? (size_t)(f->rows - first) : block;
+		if (matfile_read(f, first, n, x, &e)) {
+			check(&e, path);
+			break;
+		}
+	}
+	free(x);
+}
+
+static void
+try(const char *path, const struct matfile_opts *o)
+{
+	struct err e = {0};
+	struct matfile f;
+
+	if (matfile_open(&f, path, o, &e)) {
+		check(&e, path);
+		return;
+	}
+	/* the bytes are there, so these products are small */
+	read_all(&f, f.rows ? (size_t)f.rows : 1, path);
+	read_all(&f, 3, path);
+	matfile_close(&f);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct matfile_opts opts[] = {{0}, {.dtype = DT_BF2}, {.dim = 3}, {.dim = 2, .dtype = DT_F8}};
+	int fd = memfd_create("fuzz", 0);
+	char path[64];
+	unsigned i;
+
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	for (i = 0; i < sizeof opts / sizeof *opts; i++)
+		try(path, &opts[i]);
+	close(fd);
+	return 0;
+}
