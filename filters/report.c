@@ -1,0 +1,218 @@
+/* report: tells what is in a stream. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/dtype.h"
+#include "cli/cli.h"
+#include "sae/topk.h"
+#include "stream/describe.h"
+#include "stream/names.h"
+#include "view/facts.h"
+
+struct self {
+	bool text, json;
+	const char *html, *title;
+	uint64_t top, examples;
+	struct description said;
+	struct facts facts;
+	struct strings { char **s; size_t cap; } ids, labels; /* of the frame at hand */
+	struct mat scratch;
+	struct csr best;
+	const struct simd *simd;
+};
+
+static const struct opt opts[] = {
+	OPT_FLAG(0, "text", struct self, text, "tables for a terminal (the default)"),
+	OPT_FLAG(0, "json", struct self, json, "everything, for programs"),
+	OPT_STR(0, "html", struct self, html, "FILE", "one self-contained page"),
+	OPT_UINT(0, "top", struct self, top, "N", "latents a table shows (default 12)"),
+	OPT_UINT(0, "examples", struct self, examples, "N", "example rows (default 6, at most 64)"),
+	OPT_STR(0, "title", struct self, title, "TEXT", "what to call it"),
+	OPT_END
+};
+static const struct self defaults = {.top = 12, .examples = 6, .title = "What is in this stream"};
+
+static int
+start(struct run *r)
+{
+	struct self *s = r->self;
+
+	if (s->text && s->json)
+		return run_usage(r, "one of --text and --json");
+	if (s->html && !strcmp(s->html, "-"))
+		return run_usage(r, "--html -: name a file; standard output has the text");
+	s->text |= !s->json && !s->html;
+	facts_init(&s->facts, (size_t)s->examples);
+	return simd_pick(&s->simd, r->cpu, &r->err);
+}
+
+static int
+head(struct run *r, struct head *h)
+{
+	return describe_head(&((struct self *)r->self)->said, h, &r->err);
+}
+
+static void
+take_name(void *facts, uint32_t latent, const char *name, size_t n, bool valid)
+{
+	if (valid)
+		facts_name(facts, latent, name, n);
+}
+
+/* The strings of a column as C strings that live until the next frame; NULL
+ * when there is no such column. */
+static const char *const *
+take_strings(struct run *r, struct frame *f, const char *name, struct strings *to)
+{
+	const struct col *c = frame_col(f, name);
+	size_t at = 0, i, len, n = (size_t)f->n;
+	const char *str;
+	char **more;
+
+	if (!c || c->form != COL_STR)
+		return NULL;
+	if (n > to->cap) {
+		more = realloc(to->s, n * sizeof *more);
+		if (!more)
+			return err_memory(&r->err, name, n * sizeof *more), NULL;
+		memset(more + to->cap, 0, (n - to->cap) * sizeof *more);
+		*to = (struct strings){more, n};
+	}
+	for (i = 0; i < n && col_string_next(c, &at, &str, &len); i++) {
+		free(to->s[i]);
+		to->s[i] = strndup(str, len);
+		if (!to->s[i])
+			return err_memory(&r->err, name, len), NULL;
+	}
+	return (const char *const *)to->s;
+}
+
+static int
+take_codes(struct run *r, struct frame *f, const struct facts_rows *who)
+{
+	struct self *s = r->self;
+	bool first = !s->facts.names;
+	struct csr_view z;
+
+	if (!run_sparse(r, f, "z", &z))
+		return r->err.code;
+	if (facts_codes_begin(&s->facts, z.cols, &r->err))
+		return run_blame(r, f);
+	if (first && names_each(&r->head, take_name, &s->facts, &r->err))
+		return r->err.code;
+	if (facts_wants_samples(&s->facts) &&
+	    topk_rows(z, REPORT_SAMPLE_CODES < z.cols ? REPORT_SAMPLE_CODES : z.cols, false, r->pool, s->simd, &s->best, &r->err))
+		return r->err.code;
+	facts_codes(&s->facts, who, z, csr_view(&s->best));
+	return 0;
+}
+
+static int
+rows(struct run *r, struct frame *f)
+{
+	struct self *s = r->self;
+	struct facts_rows who = {.row = f->row, .n = (size_t)f->n};
+	const float *x;
+	unsigned i;
+	size_t d;
+
+	who.ids = take_strings(r, f, "id", &s->ids);
+	who.labels = take_strings(r, f, "label", &s->labels);
+	if (r->err.code || facts_labels(&s->facts, &who, &r->err))
+		return r->err.code;
+	for (i = 0; i < f->ncols; i++) {
+		const struct col *c = &f->cols[i];
+
+		if (c->form == COL_DENSE && c->ndim == 2 && dtype_parse(c->dtype, NULL)) {
+			x = run_numbers(r, f, c->name, &d, &s->scratch);
+			if (!x || facts_dense(&s->facts, c->name, x, who.n, d, &r->err))
+				return x ? run_blame(r, f) : r->err.code;
+		} else if (c->form == COL_CSR && !strcmp(c->name, "z") && take_codes(r, f, &who)) {
+			return r->err.code;
+		}
+	}
+	run_progress(r, f->row + f->n, 0);
+	return 0;
+}
+
+static int
+write_reports(struct run *r)
+{
+	struct self *s = r->self;
+	struct report *p = &s->facts.report;
+	struct outfile o;
+	FILE *to;
+
+	if (s->html) {
+		to = outfile_stdio(&o, s->html, &r->err);
+		if (!to || outfile_stdio_close(&o, to, report_write(p, REPORT_HTML, to), &r->err))
+			return r->err.code;
+	}
+	if (!s->text && !s->json)
+		return 0;
+	to = run_text(r);
+	return to && !report_write(p, s->json ? REPORT_JSON : REPORT_TEXT, to) ? 0 : r->err.code ? r->err.code
+	     : err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
+}
+
+static int
+stop(struct run *r)
+{
+	struct self *s = r->self;
+	struct report *p = &s->facts.report;
+	const struct description *d = &s->said;
+	struct stream_counts c = stream_counts(r->in);
+	size_t i;
+
+	if (facts_report(&s->facts, &r->err))
+		return r->err.code;
+	p->title = s->title;
+	p->top = (size_t)s->top;
+	p->stream = d->stream[0] ? d->stream : NULL;
+	p->model = d->model[0] ? d->model : NULL;
+	p->norm = d->norm[0] ? d->norm : NULL;
+	p->streams = c.streams;
+	p->frames = c.frames;
+	p->rows = c.rows;
+	p->bytes = c.bytes;
+	for (i = 0; i < d->nstages; i++)
+		facts_stage(&s->facts, d->stages[i].program, d->stages[i].version, d->stages[i].command);
+	p->more_stages = d->all_stages - d->nstages;
+	for (i = 0; i < d->ncolumns; i++)
+		facts_column(&s->facts, d->columns[i].name, d->columns[i].dtype, d->columns[i].shape);
+	return write_reports(r);
+}
+
+static void
+free_strings(struct strings *t)
+{
+	while (t->cap)
+		free(t->s[--t->cap]);
+	free(t->s);
+}
+
+static void
+clean(struct run *r)
+{
+	struct self *s = r->self;
+
+	describe_free(&s->said);
+	facts_free(&s->facts);
+	free_strings(&s->ids);
+	free_strings(&s->labels);
+	mat_free(&s->scratch);
+	csr_free(&s->best);
+}
+
+const struct program program = {
+	.name = "report",
+	.summary = "tell what is in a stream",
+	.about = "Reads any stream and tells what it is: the stages that made it, its columns, norms of\n"
+	         "its rows, labels, and of codes their sparsity, the most frequent and the strongest\n"
+	         "latents (by name, after concept-score) with the rows where they are strongest, and\n"
+	         "what a few example rows are made of. Memory does not grow with the rows.",
+	.example = "  sae-encode -m clip.msae < x.sae | topk -k 32 | concept-score -c concepts.json | report\n"
+	           "  report --json < codes.sae | jq .codes.sparsity",
+	.kind = PROGRAM_SINK, .opts = opts, .self_size = sizeof(struct self), .defaults = &defaults,
+	.start = start, .head = head, .rows = rows, .stop = stop, .clean = clean,
+};

@@ -1,0 +1,89 @@
+/* sae-decode: codes to reconstructions. */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "files/modelfile.h"
+#include "sae/decode.h"
+
+struct self {
+	const char *path;
+	bool keep;
+	struct sae model;
+	const struct simd *simd;
+	struct mat xhat;
+};
+
+static const struct opt opts[] = {
+	OPT_STR('m', "model", struct self, path, "MODEL", "the model file (needed): the one the codes were made with"),
+	OPT_FLAG(0, "keep", struct self, keep, "pass z on too"),
+	OPT_END
+};
+
+static int
+start(struct run *r)
+{
+	struct self *s = r->self;
+
+	if (!s->path)
+		return run_usage(r, "-m MODEL is needed");
+	if (simd_pick(&s->simd, r->cpu, &r->err))
+		return r->err.code;
+	return model_load(&s->model, s->path, &r->err);
+}
+
+static int
+head(struct run *r, struct head *h)
+{
+	struct self *s = r->self;
+	uint64_t d = s->model.d;
+	char made_with[SHA256_HEX];
+
+	if (!head_get_str(h, "model", made_with, sizeof made_with))
+		warn(r, "%s: does not say which model made it; taking %s on trust", stream_name(r->in), s->path);
+	else if (strcmp(made_with, s->model.sha256))
+		return run_fail(r, CODE_DATA, "%s: these codes were made with another model (%.12s...); %s is %.12s...",
+		                stream_name(r->in), made_with, s->path, s->model.sha256);
+	if (!s->keep)
+		head_undeclare(h, "z");
+	return head_declare(h, "xhat", "<f4", 1, &d, &r->err);
+}
+
+static int
+rows(struct run *r, struct frame *f)
+{
+	struct self *s = r->self;
+	struct csr_view z;
+
+	if (!run_sparse(r, f, "z", &z))
+		return r->err.code;
+	if (z.cols != s->model.m) {
+		run_fail(r, CODE_DATA, "z has %zu latents, the model %s has %zu", z.cols, s->path, s->model.m);
+		return run_blame(r, f);
+	}
+	if (mat_resize(&s->xhat, z.rows, s->model.d, "xhat", &r->err))
+		return r->err.code;
+	decode(&s->model, z, r->pool, s->simd, s->xhat.data);
+	if (!s->keep)
+		frame_drop(f, "z");
+	return run_put_dense(r, f, "xhat", s->xhat.data, s->model.d);
+}
+
+static void
+clean(struct run *r)
+{
+	struct self *s = r->self;
+
+	mat_free(&s->xhat);
+	sae_free(&s->model);
+}
+
+const struct program program = {
+	.name = "sae-decode",
+	.summary = "turn codes back into embeddings",
+	.about = "Reads codes z and writes reconstructions xhat = z W_dec + b_dec, still normalised;\n"
+	         "`normalize --undo` takes them back to the space of the raw embeddings.",
+	.example = "  sae-decode -m clip.msae < codes.sae | normalize --undo |\n"
+	           "    write-embeddings back.npy",
+	.kind = PROGRAM_FILTER, .opts = opts, .self_size = sizeof(struct self),
+	.start = start, .head = head, .rows = rows, .clean = clean,
+};

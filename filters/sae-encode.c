@@ -1,0 +1,138 @@
+/* sae-encode: embeddings to codes. */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "files/modelfile.h"
+#include "sae/encode.h"
+
+#define ALL UINT64_MAX /* -k not given */
+
+struct self {
+	const char *path;
+	uint64_t k;
+	bool keep, as_is;
+	struct sae model;
+	struct encoder *encoder;
+	struct csr z;
+	struct mat scratch;
+};
+
+static const struct opt opts[] = {
+	OPT_STR('m', "model", struct self, path, "MODEL", "the model file (needed)"),
+	OPT_UINT('k', NULL, struct self, k, "K", "keep the K largest codes of each row; 0: all positive ones\n(default: a topk model's own k, else all)"),
+	OPT_FLAG(0, "keep", struct self, keep, "pass x on too"),
+	OPT_FLAG(0, "as-is", struct self, as_is, "take rows that were not normalised"),
+	OPT_END
+};
+static const struct self defaults = {.k = ALL};
+
+static int
+start(struct run *r)
+{
+	struct self *s = r->self;
+	const struct simd *simd;
+
+	if (!s->path)
+		return run_usage(r, "-m MODEL is needed");
+	if (simd_pick(&simd, r->cpu, &r->err) || model_load(&s->model, s->path, &r->err))
+		return r->err.code;
+	if (s->k == ALL)
+		s->k = s->model.arch == ARCH_TOPK ? s->model.k : 0;
+	if (s->k > s->model.m)
+		return run_usage(r, "-k %llu is more than the model's %zu latents", (unsigned long long)s->k, s->model.m);
+	s->encoder = encoder_new(&s->model, r->pool, simd, &r->err);
+	return s->encoder ? 0 : r->err.code;
+}
+
+/* Codes of raw embeddings are numbers without meaning, and nothing about them
+ * looks wrong. So what was not normalised is refused. */
+static int
+check_normalised(struct run *r)
+{
+	struct self *s = r->self;
+	float *mean, scale;
+	char how[16] = "";
+	size_t d;
+	int got = head_get_norm(&r->head, &mean, &d, &scale, how, sizeof how, &r->err);
+
+	if (got > 0 && d != s->model.d)
+		run_width(r, "norm's mean", d, "the model takes", s->model.d);
+	else if (got > 0 && !strcmp(how, "model") && memcmp(mean, s->model.mean, d * sizeof *mean))
+		warn(r, "%s: was normalised by another model than %s", stream_name(r->in), s->path);
+	mem_free(mean);
+	if (got < 0)
+		return err_add(&r->err, "%s", stream_name(r->in));
+	if (got || s->as_is)
+		return r->err.code;
+	return run_fail(r, CODE_DATA, "%s: these embeddings were not normalised as the model expects; put `normalize -m %s |` before sae-encode (or say --as-is)",
+	                stream_name(r->in), s->path);
+}
+
+static int
+check_width(struct run *r, uint64_t cols)
+{
+	const struct self *s = r->self;
+	char want[300];
+
+	if (cols == s->model.d)
+		return 0;
+	snprintf(want, sizeof want, "the model %.250s takes", s->path);
+	return run_width(r, "x", cols, want, s->model.d);
+}
+
+static int
+head(struct run *r, struct head *h)
+{
+	struct self *s = r->self;
+	uint64_t m = s->model.m, d = run_declared_width(h, "x");
+
+	if ((d && check_width(r, d)) || check_normalised(r))
+		return r->err.code;
+	if (!s->keep)
+		head_undeclare(h, "x");
+	head_drop(h, "concepts");
+	if (head_declare(h, "z", "<f4", 1, &m, &r->err))
+		return r->err.code;
+	return head_set_str(h, "model", s->model.sha256, &r->err);
+}
+
+static int
+rows(struct run *r, struct frame *f)
+{
+	struct self *s = r->self;
+	size_t cols;
+	const float *x = run_dense(r, f, "x", &cols, &s->scratch);
+
+	if (!x || check_width(r, cols))
+		return r->err.code;
+	if (encode(s->encoder, x, (size_t)f->n, (size_t)s->k, &s->z, &r->err))
+		return run_blame(r, f);
+	if (!s->keep)
+		frame_drop(f, "x");
+	return frame_put_csr(f, "z", csr_view(&s->z), &r->err);
+}
+
+static void
+clean(struct run *r)
+{
+	struct self *s = r->self;
+
+	encoder_free(s->encoder);
+	csr_free(&s->z);
+	mat_free(&s->scratch);
+	sae_free(&s->model);
+}
+
+const struct program program = {
+	.name = "sae-encode",
+	.summary = "turn embeddings into sparse codes",
+	.about = "Reads normalised embeddings x and writes codes z = relu((x - b_dec) W_enc + b_enc),\n"
+	         "all of them or the K largest of each row. The model's SHA-256 goes into the head,\n"
+	         "so that a later stage given another model refuses the stream.\n\n"
+	         "The codes are the same bytes for every number of threads; for other frame sizes\n"
+	         "they agree to float32 rounding.",
+	.example = "  read-embeddings photos/*.npy | normalize -m clip.msae |\n"
+	           "    sae-encode -m clip.msae -k 32 > codes.sae",
+	.kind = PROGRAM_FILTER, .opts = opts, .self_size = sizeof(struct self), .defaults = &defaults,
+	.start = start, .head = head, .rows = rows, .clean = clean,
+};

@@ -1,0 +1,158 @@
+/* What every program of the suite shares: main(), options, help, the filter
+ * loop, signals, status, progress and the way to fail.
+ *
+ * A program is a table, named `program`; main() is in the library:
+ *
+ *   struct self { uint64_t k; bool abs; };
+ *   static const struct opt opts[] = {
+ *       OPT_UINT('k', NULL, struct self, k, "K", "how many to keep"),
+ *       OPT_END
+ *   };
+ *   const struct program program = { .name = "topk", .kind = PROGRAM_FILTER,
+ *       .opts = opts, .self_size = sizeof(struct self), .start = ..., .rows = ... };
+ *
+ * Order of calls: start (options are set; check them, load models; nothing is
+ * open yet) -> input and output open -> ready -> for each stream: head, rows...,
+ * end -> stop (all input was whole) -> outputs are finished -> clean. Hooks
+ * return 0 or a code with r->err filled; clean is called whatever happened.
+ * A program with `loop` reads r->in and writes r->out itself, in place of
+ * head/rows/end: sources do, and what is no plain filter.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/csr.h"
+#include "base/error.h"
+#include "base/io.h"
+#include "base/pool.h"
+#include "stream/stream.h"
+
+enum opt_kind { OPT_K_FLAG, OPT_K_STR, OPT_K_UINT, OPT_K_SIZE, OPT_K_FLOAT };
+
+struct opt {
+	char letter;      /* 0: none */
+	const char *name; /* long name; NULL: letter only */
+	enum opt_kind kind;
+	size_t offset;    /* in self: bool, const char *, uint64_t, uint64_t, double */
+	const char *arg;  /* name of the argument in the help */
+	const char *help; /* one line; '\n' continues on the next */
+};
+
+#define OPT_FLAG(l, n, type, field, help) {l, n, OPT_K_FLAG, offsetof(type, field), NULL, help}
+#define OPT_STR(l, n, type, field, arg, help) {l, n, OPT_K_STR, offsetof(type, field), arg, help}
+#define OPT_UINT(l, n, type, field, arg, help) {l, n, OPT_K_UINT, offsetof(type, field), arg, help}
+#define OPT_SIZE(l, n, type, field, arg, help) {l, n, OPT_K_SIZE, offsetof(type, field), arg, help}
+#define OPT_FLOAT(l, n, type, field, arg, help) {l, n, OPT_K_FLOAT, offsetof(type, field), arg, help}
+#define OPT_END {0, NULL, OPT_K_FLAG, 0, NULL, NULL}
+/* Defaults are set by `defaults`: an image of self. */
+
+enum program_kind {
+	PROGRAM_FILTER, /* stream -> stream */
+	PROGRAM_SOURCE, /* nothing -> stream */
+	PROGRAM_SINK    /* stream -> text or files */
+};
+
+struct run;
+
+struct program {
+	const char *name, *summary; /* "keep the largest codes of each row" */
+	const char *operands;       /* "FILE..." or NULL */
+	const char *about;          /* a paragraph or two for help and manual */
+	const char *example;        /* lines of shell, with # comments */
+	enum program_kind kind;
+	const struct opt *opts;
+	size_t self_size;
+	const void *defaults;       /* self_size bytes; NULL: zeros */
+	int (*start)(struct run *r);
+	int (*ready)(struct run *r);
+	int (*head)(struct run *r, struct head *h);
+	int (*rows)(struct run *r, struct frame *f);
+	int (*end)(struct run *r);
+	int (*stop)(struct run *r);
+	int (*loop)(struct run *r);
+	void (*clean)(struct run *r);
+};
+
+struct common {
+	const char *in, *out, *status;
+	uint64_t threads, max_frame, peer_timeout;
+	bool quiet, verbose, no_prov, force, insecure, help, version, man, list;
+};
+
+struct run {
+	const struct program *program;
+	void *self;
+	int argc;            /* operands */
+	char **argv;
+	struct common common;
+	struct err err;
+	struct pool *pool;   /* common.threads wide; made before start */
+	const char *cpu;     /* $MSAE_CPU or NULL: for simd_for */
+	struct stream *in, *out;
+	struct head head;    /* of the stream being read */
+	uint64_t head_number;
+	bool text;           /* set by start: writes text (run_text), no stream */
+	bool no_in;          /* set by start: reads no stream */
+	char command[2048];  /* own options and operands, quoted: for prov */
+	struct csr sorted;   /* run_sparse's */
+	FILE *text_file;
+	struct outfile text_out;
+	struct progress *progress;
+	double started, status_due;
+};
+
+extern const struct program program;
+
+/* r->err, as a hook returns it. */
+int run_fail(struct run *r, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int run_usage(struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3); /* adds "try --help" */
+/* Refuses to write binary to a terminal on standard output, but with --force. */
+int run_refuse_terminal(struct run *r);
+/* One line on standard error, unless -q. */
+void warn(const struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Where text goes: standard output or -o FILE (which then appears whole). */
+FILE *run_text(struct run *r);
+
+/* The input's frame number and rows, in front of the error in r->err:
+ * "standard input: frame 3 (rows 512-1023): ...". Returns the code. */
+int run_blame(struct run *r, const struct frame *f);
+
+/* A two-dimensional numeric column as float32, widened into scratch where it
+ * is of another type, every value finite. NULL with r->err filled: not there
+ * (CODE_DATA naming what is), sparse, not 2-d, a NaN. */
+const float *run_dense(struct run *r, struct frame *f, const char *name, size_t *cols, struct mat *scratch);
+/* The same, NaN and infinities let through. */
+const float *run_numbers(struct run *r, struct frame *f, const char *name, size_t *cols, struct mat *scratch);
+/* Puts x [f->n, cols] as column name, replacing what was there; x stays the
+ * caller's until the frame is written. */
+int run_put_dense(struct run *r, struct frame *f, const char *name, const float *x, size_t cols);
+/* Fails saying how wide a column is and how wide it should be, after `want`
+ * ("the model m.msae takes"): for columns of the wrong width. */
+int run_width(struct run *r, const char *name, uint64_t cols, const char *want, uint64_t expected);
+/* The width the head declares for a 2-d column; 0 when it does not say. */
+uint64_t run_declared_width(const struct head *h, const char *name);
+/* The sparse column name, every value finite, each row in the order of latents
+ * (sorted here where it came otherwise); false with r->err filled. */
+bool run_sparse(struct run *r, struct frame *f, const char *name, struct csr_view *v);
+
+/* Adds the provenance entry to h and writes it: for programs with `loop`. */
+int run_put_head(struct run *r, struct head *h);
+
+/* Rows a frame for a source: asked (0: as many as make 1 MiB of cols float32),
+ * but never more than there are (rows) or than --max-frame lets through. */
+uint64_t run_batch(const struct run *r, uint64_t asked, uint64_t cols, uint64_t rows);
+
+/* Says how far along: rows done of total (0: unknown). Shown only on a
+ * terminal, at most six times a second. Also keeps --status fresh. */
+void run_progress(struct run *r, uint64_t done, uint64_t total);
+
+/* True once SIGINT or SIGTERM came: finish the frame and return. */
+bool run_stopped(void);
+
+#endif

@@ -1,0 +1,322 @@
+/* main(): prepares the process, reads the options, runs the program's hooks
+ * around the stream, and ends with the right code. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cli/private.h"
+
+#define MAX_THREADS 1024
+
+int
+run_fail(struct run *r, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r->err.text, sizeof r->err.text, fmt, ap);
+	va_end(ap);
+	return r->err.code = code;
+}
+
+int
+run_usage(struct run *r, const char *fmt, ...)
+{
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	return err_set(&r->err, CODE_USAGE, "%s; try: %s --help", text, r->program->name);
+}
+
+void
+warn(const struct run *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r->common.quiet)
+		return;
+	progress_clear((struct run *)(uintptr_t)r);
+	fprintf(stderr, "%s: ", r->program->name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+/* Descriptors 0-2 must be something, or a file we open lands there. What the
+ * caller closed becomes a /dev/null of the wrong direction, so that using it
+ * is an error and not silence. */
+static void
+open_standard(void)
+{
+	static const int modes[] = {O_WRONLY, O_RDONLY, O_RDWR};
+	int fd;
+
+	for (fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) != fd)
+			_exit(CODE_IO);
+}
+
+static void
+notice(const char *text)
+{
+	fprintf(stderr, "%s: %s\n", program.name, text);
+}
+
+static struct transport_opts
+transport_opts(const struct run *r)
+{
+	return (struct transport_opts){
+		.max_frame = r->common.max_frame, .peer_timeout = (unsigned)r->common.peer_timeout,
+		.insecure = r->common.insecure, .stop = signals_stop(), .notice = r->common.quiet ? NULL : notice,
+	};
+}
+
+static bool
+writes_stream(const struct run *r)
+{
+	return r->program->kind != PROGRAM_SINK && !r->text;
+}
+
+int
+run_refuse_terminal(struct run *r)
+{
+	if (!isatty(STDOUT_FILENO) || r->common.force)
+		return 0;
+	return run_usage(r, "will not write binary to a terminal; add `| frames --text`, -o FILE or --force");
+}
+
+static int
+open_ends(struct run *r)
+{
+	struct transport_opts o = transport_opts(r);
+
+	if (r->program->kind != PROGRAM_SOURCE && !r->no_in) {
+		if (!strcmp(r->common.in, "-") && isatty(STDIN_FILENO))
+			return run_usage(r, "standard input is a terminal; give it a stream, or name one with -i");
+		r->in = stream_open_in(r->common.in, &o, &r->err);
+		if (!r->in)
+			return r->err.code;
+	}
+	if (r->text) /* opened now, so that it is there even for no rows */
+		return run_text(r) ? 0 : r->err.code;
+	if (!writes_stream(r))
+		return 0;
+	if (!strcmp(r->common.out, "-") && run_refuse_terminal(r))
+		return r->err.code;
+	r->out = stream_open_out(r->common.out, &o, &r->err);
+	return r->out ? 0 : r->err.code;
+}
+
+int
+run_put_head(struct run *r, struct head *h)
+{
+	if (!r->common.no_prov && head_add_prov(h, r->program->name, MSAE_VERSION, r->command, &r->err))
+		return r->err.code;
+	return stream_head(r->out, h, &r->err);
+}
+
+static int
+on_frame(struct run *r, struct frame *f)
+{
+	const struct program *p = r->program;
+	int code = 0;
+
+	switch (f->kind) {
+	case FRAME_HEAD:
+		r->head_number++;
+		if (head_read(&r->head, f, &r->err))
+			return r->err.code;
+		if (p->head && (code = p->head(r, &r->head)))
+			return code;
+		return r->out ? run_put_head(r, &r->head) : 0;
+	case FRAME_ROWS:
+		if (p->rows && (code = p->rows(r, f)))
+			return code;
+		return r->out ? stream_rows(r->out, f, &r->err) : 0;
+	case FRAME_END:
+		if (p->end && (code = p->end(r)))
+			return code;
+		return r->out ? stream_end(r->out, &r->err) : 0;
+	default:
+		return r->out ? stream_pass(r->out, f, &r->err) : 0;
+	}
+}
+
+static int
+loop(struct run *r)
+{
+	struct frame *f;
+	int got, code;
+
+	if (r->program->loop)
+		return r->program->loop(r);
+	while ((got = stream_next(r->in, &f, &r->err)) > 0) {
+		code = on_frame(r, f);
+		if (code)
+			return code;
+		status_tick(r);
+		if (run_stopped())
+			return run_fail(r, CODE_TRYAGAIN, "stopped");
+	}
+	return got < 0 ? r->err.code : 0;
+}
+
+FILE *
+run_text(struct run *r)
+{
+	if (r->text_file)
+		return r->text_file;
+	if (!strcmp(r->common.out, "-"))
+		return r->text_file = stdout;
+	return r->text_file = outfile_stdio(&r->text_out, r->common.out, &r->err);
+}
+
+/* Standard output and text files are closed and checked last: a full disk is
+ * often noticed only then. */
+static int
+finish(struct run *r)
+{
+	FILE *text = r->text_file;
+
+	if (r->out && stream_finish(r->out, &r->err))
+		return r->err.code;
+	if (text && text != stdout) {
+		r->text_file = NULL;
+		return outfile_stdio_close(&r->text_out, text, false, &r->err);
+	}
+	if (fflush(stdout) || ferror(stdout) || (r->text_file && fclose(stdout)))
+		return err_sys(&r->err, CODE_IO, "standard output: cannot write");
+	return 0;
+}
+
+static int
+run_hooks(struct run *r)
+{
+	const struct program *p = r->program;
+	int code = 0;
+
+	if (p->start && (code = p->start(r)))
+		return code;
+	if ((code = open_ends(r)))
+		return code;
+	if (p->ready && (code = p->ready(r)))
+		return code;
+	if ((code = loop(r)))
+		return code;
+	if (p->stop && (code = p->stop(r)))
+		return code;
+	return finish(r);
+}
+
+static void
+fail(struct run *r)
+{
+	int sig = *signals_stop();
+	char text[sizeof r->err.text]; /* names from outside must not drive the terminal */
+
+	text_printable(text, sizeof text, r->err.text, strlen(r->err.text));
+	if (r->out)
+		stream_fail(r->out, r->program->name, text);
+	fflush(stdout);
+	progress_clear(r);
+	fprintf(stderr, "%s: %s\n", r->program->name, text);
+	if (sig)
+		r->err.code = 128 + sig;
+}
+
+/* --help and its kin: done, nothing to run. */
+static int
+answer(struct run *r, int *code)
+{
+	const struct common *c = &r->common;
+
+	if (!c->help && !c->version && !c->man && !c->list)
+		return 0;
+	if (c->help)
+		options_help(r->program, stdout);
+	else if (c->version)
+		printf("%s (msae) %s\n", r->program->name, MSAE_VERSION);
+	else if (c->man)
+		options_man(r->program, stdout);
+	else
+		options_list(r->program, stdout);
+	*code = finish(r);
+	return 1;
+}
+
+static int
+check_common(struct run *r)
+{
+	struct common *c = &r->common;
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (!c->threads)
+		c->threads = cores > 0 ? (uint64_t)cores : 1;
+	if (c->threads > MAX_THREADS)
+		return run_usage(r, "-t %llu: at most %d threads", (unsigned long long)c->threads, MAX_THREADS);
+	if (c->max_frame > SIZE_MAX / 4 || c->max_frame < 1024)
+		return run_usage(r, "--max-frame: at least 1K, and no more than memory can hold");
+	if (c->peer_timeout > INT32_MAX)
+		return run_usage(r, "--peer-timeout: at most %d seconds", INT32_MAX);
+	if (!*c->in || !*c->out)
+		return run_usage(r, "-i and -o need a name that is not empty");
+	if (r->argc && !r->program->operands)
+		return run_usage(r, "%s: operands are not expected", r->argv[0]);
+	if (r->program->kind == PROGRAM_SOURCE && strcmp(c->in, "-"))
+		return run_usage(r, "-i: reads no stream");
+	r->cpu = getenv("MSAE_CPU");
+	r->pool = pool_new((unsigned)c->threads, &r->err);
+	return r->pool ? 0 : r->err.code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct run r = {.program = &program, .text_out = {.fd = -1}};
+	int code;
+
+	open_standard();
+	signals_setup();
+	r.started = clock_now();
+	r.common = (struct common){.in = "-", .out = "-", .max_frame = STREAM_MAX_FRAME, .peer_timeout = 60};
+	r.self = calloc(1, program.self_size ? program.self_size : 1);
+	if (!r.self) {
+		fprintf(stderr, "%s: out of memory\n", program.name);
+		return CODE_TRYAGAIN;
+	}
+	if (program.defaults)
+		memcpy(r.self, program.defaults, program.self_size);
+	code = options_parse(&r, argc, argv);
+	if (!code && !answer(&r, &code)) {
+		code = check_common(&r);
+		if (!code)
+			code = run_hooks(&r);
+	}
+	if (code) {
+		fail(&r);
+		code = r.err.code;
+	}
+	status_final(&r, code);
+	if (program.clean)
+		program.clean(&r);
+	stream_close(r.in);
+	stream_close(r.out);
+	if (r.text_file && r.text_file != stdout)
+		fclose(r.text_file);
+	outfile_abort(&r.text_out);
+	head_free(&r.head);
+	csr_free(&r.sorted);
+	pool_free(r.pool);
+	progress_free(&r);
+	free(r.self);
+	return code;
+}

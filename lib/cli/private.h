@@ -1,0 +1,25 @@
+/* Between the files of lib/cli only. */
+#ifndef CLI_PRIVATE_H
+#define CLI_PRIVATE_H
+
+#include "cli/cli.h"
+
+/* options.c */
+int options_parse(struct run *r, int argc, char **argv);
+void options_help(const struct program *p, FILE *to);
+void options_man(const struct program *p, FILE *to);
+void options_list(const struct program *p, FILE *to);
+
+/* signals.c */
+void signals_setup(void);
+volatile const int *signals_stop(void); /* the signal that asked us to stop, or 0 */
+bool signals_asked_report(void);        /* SIGUSR1 since the last call */
+
+/* status.c */
+double clock_now(void);
+void status_tick(struct run *r);   /* --status and SIGUSR1, when due */
+void status_final(struct run *r, int code);
+void progress_clear(struct run *r);
+void progress_free(struct run *r);
+
+#endif

@@ -1,0 +1,196 @@
+/* What a running program tells: a progress line on a terminal, a Prometheus
+ * text file for --status, one line on SIGUSR1 and at the end with -v. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/private.h"
+
+#define STATUS_SECONDS 5
+#define PROGRESS_SECONDS (1.0 / 6)
+
+struct progress {
+	double due;
+	bool shown, terminal;
+	uint64_t done, total;
+};
+
+double
+clock_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static struct stream_counts
+counts(const struct stream *s)
+{
+	return s ? stream_counts(s) : (struct stream_counts){0};
+}
+
+/* Largest resident size so far. */
+static double
+peak_bytes(void)
+{
+	struct rusage u;
+
+	if (getrusage(RUSAGE_SELF, &u))
+		return 0;
+#if defined(__APPLE__)
+	return (double)u.ru_maxrss; /* bytes there, kB elsewhere */
+#else
+	return (double)u.ru_maxrss * 1024;
+#endif
+}
+
+static void
+metric(FILE *f, const char *program, const char *name, const char *type, const char *labels, double v)
+{
+	if (type)
+		fprintf(f, "# TYPE msae_%s %s\n", name, type);
+	fprintf(f, "msae_%s{program=\"%s\"%s} %.17g\n", name, program, labels, v);
+}
+
+/* Two files a row: what came in and what went out. */
+static void
+both(FILE *f, const char *program, const char *name, const char *type, double in, double out)
+{
+	metric(f, program, name, type, ",side=\"in\"", in);
+	metric(f, program, name, NULL, ",side=\"out\"", out);
+}
+
+static void
+write_status(struct run *r, const char *state)
+{
+	struct stream_counts in = counts(r->in), out = counts(r->out);
+	struct err ignored = {0};
+	struct outfile o;
+	double elapsed = clock_now() - r->started;
+	const char *p = r->program->name;
+	FILE *f;
+
+	f = outfile_stdio(&o, r->common.status, &ignored);
+	if (!f) {
+		warn(r, "--status: %s", ignored.text);
+		r->common.status = NULL; /* said once */
+		return;
+	}
+	both(f, p, "frames_total", "counter", (double)in.frames, (double)out.frames);
+	both(f, p, "rows_total", "counter", (double)in.rows, (double)out.rows);
+	both(f, p, "bytes_total", "counter", (double)in.bytes, (double)out.bytes);
+	both(f, p, "wait_seconds_total", "counter", in.waited, out.waited);
+	metric(f, p, "compute_seconds_total", "counter", "", elapsed - in.waited - out.waited);
+	metric(f, p, "peak_resident_bytes", "gauge", "", peak_bytes());
+	metric(f, p, "elapsed_seconds", "gauge", "", elapsed);
+	metric(f, p, "last_progress_timestamp_seconds", "gauge", "", (double)time(NULL));
+	fprintf(f, "# TYPE msae_state gauge\nmsae_state{program=\"%s\",state=\"%s\"} 1\n", p, state);
+	if (outfile_stdio_close(&o, f, false, &ignored)) {
+		warn(r, "--status: %s", ignored.text);
+		r->common.status = NULL;
+	}
+}
+
+static void
+human_bytes(char *out, size_t size, double v)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
+	unsigned u = 0;
+
+	while (v >= 1000 && u < 4) {
+		v /= 1000;
+		u++;
+	}
+	snprintf(out, size, v < 10 && u ? "%.1f %s" : "%.0f %s", v, units[u]);
+}
+
+static void
+report_line(struct run *r)
+{
+	struct stream_counts in = counts(r->in), out = counts(r->out);
+	double elapsed = clock_now() - r->started;
+	uint64_t rows = in.rows > out.rows ? in.rows : out.rows;
+	char a[32], b[32];
+
+	human_bytes(a, sizeof a, (double)in.bytes);
+	human_bytes(b, sizeof b, (double)out.bytes);
+	progress_clear(r);
+	fprintf(stderr, "%s: %" PRIu64 " rows, %s in, %s out, %.2f s (%.2f s waiting), %.0f rows/s, peak %.0f MB\n", r->program->name,
+	        rows, a, b, elapsed, in.waited + out.waited, elapsed > 0 ? (double)rows / elapsed : 0, peak_bytes() / 1e6);
+}
+
+void
+status_tick(struct run *r)
+{
+	if (signals_asked_report())
+		report_line(r);
+	if (r->common.status && clock_now() >= r->status_due) {
+		write_status(r, "running");
+		r->status_due = clock_now() + STATUS_SECONDS;
+	}
+}
+
+void
+status_final(struct run *r, int code)
+{
+	progress_clear(r);
+	if (r->common.status)
+		write_status(r, code ? "failed" : "done");
+	if (r->common.verbose && !code)
+		report_line(r);
+}
+
+static struct progress *
+progress_of(struct run *r)
+{
+	if (!r->progress) {
+		r->progress = calloc(1, sizeof *r->progress);
+		if (r->progress) {
+			r->progress->due = r->started + 1; /* short runs stay quiet */
+			r->progress->terminal = isatty(STDERR_FILENO) && !r->common.quiet;
+		}
+	}
+	return r->progress;
+}
+
+void
+run_progress(struct run *r, uint64_t done, uint64_t total)
+{
+	struct progress *p = progress_of(r);
+	double t = clock_now(), elapsed = t - r->started, rate;
+
+	status_tick(r);
+	if (!p || !p->terminal || t < p->due)
+		return;
+	p->due = t + PROGRESS_SECONDS;
+	p->shown = true;
+	rate = elapsed > 0 ? (double)done / elapsed : 0;
+	fprintf(stderr, "\r%s: %" PRIu64, r->program->name, done);
+	if (total)
+		fprintf(stderr, " of %" PRIu64 " rows (%.0f %%), %.0f rows/s, %.0f s left\033[K", total,
+		        100.0 * (double)done / (double)total, rate, rate > 0 ? (double)(total - done) / rate : 0);
+	else
+		fprintf(stderr, " rows, %.0f rows/s\033[K", rate);
+	fflush(stderr);
+}
+
+void
+progress_clear(struct run *r)
+{
+	if (r->progress && r->progress->shown) {
+		fputs("\r\033[K", stderr);
+		r->progress->shown = false;
+	}
+}
+
+void
+progress_free(struct run *r)
+{
+	free(r->progress);
+	r->progress = NULL;
+}
