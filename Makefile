@@ -2,6 +2,7 @@
 #
 #   make           build            make demo     a whole run on planted data
 #   make check     all tests        make bench    speed, as ratios in one run
+#   make fuzz      each parser, FUZZ_SECONDS= long
 #   make install   PREFIX= DESTDIR= make deps     install what is missing
 #
 # Knobs: CC=clang  SANITIZE=address,undefined  WERROR=1  V=1
@@ -97,8 +98,17 @@ uninstall:
 	rm -f "$(DESTDIR)$(PREFIX)/bin/msae" "$(DESTDIR)$(COMPDIR)/msae" $(patsubst %,"$(DESTDIR)$(MANDIR)/%.1",$(FILTERS))
 	rm -rf "$(DESTDIR)$(LIBEXEC)"
 
-clean:
-	rm -rf build bin
+# Each parser, FUZZ_SECONDS long, with clang's fuzzer and sanitizers.
+FUZZ_SECONDS ?= 60
+FUZZ_B       := build/fuzzer-no-link-address-undefinedclang
+fuzz: deps
+	$(Q)$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' $(FUZZ_B)/libsae.a
+	$(Q)for f in tests/fuzz/fuzz_*.c; do n=$$(basename $$f .c); echo "== $$n"; mkdir -p build/fuzz/$$n && \
+	  clang $(ALL_CF) -O1 -fsanitize=fuzzer,address,undefined $$f -o build/fuzz/$$n.bin $(FUZZ_B)/libsae.a $(PKG_LD) && \
+	  build/fuzz/$$n.bin -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/$$n- build/fuzz/$$n || exit 1; done
 
-.PHONY: all unit deps demo check bench man install uninstall clean
+clean:
+	rm -rf build bin demo
+
+.PHONY: all unit deps demo check bench fuzz man install uninstall clean
 .DELETE_ON_ERROR:
