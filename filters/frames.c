@@ -43,7 +43,7 @@ look(struct run *r)
 			return r->err.code;
 		run_progress(r, stream_counts(r->in).rows, 0);
 		if (run_stopped())
-			return run_fail(r, CODE_TRYAGAIN, "stopped");
+			return run_stop(r, stream_counts(r->in).rows);
 	} while (got > 0);
 	c = stream_counts(r->in);
 	if (s->check && !r->common.quiet)
@@ -100,7 +100,7 @@ pack(struct run *r)
 			err_add(&r->err, "%s: line %zu", name, number);
 	}
 	if (!r->err.code && run_stopped())
-		run_fail(r, CODE_TRYAGAIN, "stopped");
+		run_stop(r, 0);
 	if (!r->err.code && ferror(from))
 		err_sys(&r->err, CODE_IO, "%s: cannot read", name);
 	if (!r->err.code && !number)
@@ -151,8 +151,9 @@ const struct program program = {
 	.about = "A stream is one head, rows frames and an end mark; --check says whether that is what\n"
 	         "came, down to sequence numbers, row counts and the checksum. --text prints a line of\n"
 	         "JSON for each frame, also of a broken stream, up to what is wrong with it. --pack\n"
-	         "makes a stream from text with values; lines that begin with # are comments. What the\n"
-	         "text says is written, wrong or not: that is how broken streams for tests are made.",
+	         "makes a stream from text with values; lines that begin with # are comments. Frames must\n"
+	         "be well formed, but their order, counts and sum are written as the text says, wrong or\n"
+	         "not: that is how broken streams for tests are made.",
 	.example = "  frames --check < codes.sae\n"
 	           "  frames --text --rows < small.sae > small.txt; frames --pack < small.txt | cmp - small.sae",
 	.kind = PROGRAM_FILTER, .opts = opts, .self_size = sizeof(struct self),

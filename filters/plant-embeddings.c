@@ -131,7 +131,7 @@ loop(struct run *r)
 			return r->err.code;
 		run_progress(r, at + n, s->rows);
 		if (run_stopped())
-			return run_fail(r, CODE_TRYAGAIN, "stopped after %llu rows", (unsigned long long)(at + n));
+			return run_stop(r, at + n);
 	}
 	return stream_end(r->out, &r->err);
 }

@@ -189,7 +189,7 @@ loop(struct run *r)
 			return r->err.code;
 		run_progress(r, at + n - s->from, s->to - s->from);
 		if (run_stopped())
-			return run_fail(r, CODE_TRYAGAIN, "stopped after %llu rows", (ull)(at + n - s->from));
+			return run_stop(r, at + n - s->from);
 	}
 	if (s->skipped) {
 		path = fileset_where(&s->files, s->first_skipped, &inside);

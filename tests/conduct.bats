@@ -696,6 +696,13 @@ only_there() {
 	each check filter text source
 }
 
+@test "a stream can be changed in place" {
+	topk -k 2 -i z.sae -o "$T/expected"
+	cp z.sae "$T/file"
+	ok topk -k 2 -i "$T/file" -o "$T/file"
+	same "$T/file" "$T/expected"
+}
+
 @test "-o FILE does not appear when something fails" {
 	D=$T/dir
 	mkdir "$D"
@@ -791,12 +798,26 @@ stop_with() { # SIGNAL CODE
 		status_is 143
 		cat "$T/begin" "$T/rest" >"$T/all"
 		refused 65 frames --check <"$T/all"
-		says "$name failed: stopped after"
+		says "$name failed: stopped: by a signal"
 	}
 	CASES='source | plant-embeddings --rows 4000000000 --dim 512 --concepts 8 | /dev/null' each check source
 }
 
 # ---- links ----
+
+@test "addresses that make no sense are 64, those beyond this machine 77" {
+	for case in tcp://nonsense tcp://127.0.0.1 tcp://127.0.0.1:0 tcp://127.0.0.1:99999 tcp://:x @tcp:// ipc:// @ipc://; do
+		refused 64 topk -k 1 -i "$case"
+		says "$case: "
+		refused 64 topk -k 1 -o "$case" <z.sae
+	done
+	refused 64 topk -k 1 -i ''
+	for case in tcp://192.0.2.1:5600 '@tcp://*:5600' @tcp://0.0.0.0:5600; do
+		refused 77 topk -k 1 -i "$case"
+		says "--insecure"
+		refused 77 topk -k 1 -o "$case" <z.sae
+	done
+}
 
 @test "a pipeline over sockets gives the same bytes as one over pipes" {
 	read-embeddings raw.npy -b 7 | normalize -m m.msae | sae-encode -m m.msae | topk -k 3 | sae-decode -m m.msae >"$T/pipes"

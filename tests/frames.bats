@@ -81,6 +81,8 @@ setup() {
 		a number~17~expected
 		bad hex~{"sae":1,"kind":"x","a":{"$bin":"0g"}}~hex
 		odd hex~{"sae":1,"kind":"x","a":{"$bin":"012"}}~hex
+		bad sum~{"sae":1,"kind":"end","frames":0,"rows":0,"sum":"0xzz"}~sum
+		bad count~{"sae":1,"kind":"x","a":{"$uint":"many"}}~$uint
 		a key twice~{"sae":1,"sae":1,"kind":"x"}~duplicate
 		no frame~{"a":1}~no frame
 		text for numbers~{"sae":1,"kind":"rows","seq":0,"row":0,"n":1,"cols":{"x":{"dtype":"<f4","shape":[1,1],"data":[["one"]]}}}~<f4
@@ -107,7 +109,7 @@ setup() {
 		        v = [0, 1] * 6
 		    else:
 		        i = np.iinfo(t)
-		        v = [max(i.min, -2**53), min(i.max, 2**53), 0, 1, 2, 3, 5, 7, 11, 13, 17]
+		        v = [i.min, i.max, i.max - 1, 0, 1, 2, 3, 5, 7, 11, 13]
 		    cols[t.strip("<|")] = np.array(v[:11], t)
 		write(sys.argv[1], stream(cols, batch=4))
 	E

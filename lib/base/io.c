@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define SLICE_MS 250
+
 static bool
 wait_for(int fd, short events)
 {
@@ -35,13 +37,19 @@ again(int fd, short events)
 ssize_t
 io_read_some(int fd, void *p, size_t n, volatile const int *stop)
 {
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
 	ssize_t r;
+	int ready;
 
 	for (;;) {
-		if (stop && *stop) {
-			errno = EINTR;
-			return -1;
-		}
+		/* A signal between the look at *stop and read() would be slept
+		 * over; waiting in slices notices it. */
+		do
+			if (stop && *stop) {
+				errno = EINTR;
+				return -1;
+			}
+		while (stop && ((ready = poll(&wait, 1, SLICE_MS)) == 0 || (ready < 0 && errno == EINTR)));
 		r = read(fd, p, n);
 		if (r >= 0 || !again(fd, POLLIN))
 			return r;

@@ -152,7 +152,8 @@ uint64_t run_batch(const struct run *r, uint64_t asked, uint64_t cols, uint64_t 
  * terminal, at most six times a second. Also keeps --status fresh. */
 void run_progress(struct run *r, uint64_t done, uint64_t total);
 
-/* True once SIGINT or SIGTERM came: finish the frame and return. */
+/* True once SIGINT or SIGTERM came: finish the frame and return run_stop. */
 bool run_stopped(void);
+int run_stop(struct run *r, uint64_t rows);
 
 #endif

@@ -151,6 +151,12 @@ on_frame(struct run *r, struct frame *f)
 	}
 }
 
+int
+run_stop(struct run *r, uint64_t rows)
+{
+	return run_fail(r, CODE_TRYAGAIN, "stopped: by a signal, after %llu rows", (unsigned long long)rows);
+}
+
 static int
 loop(struct run *r)
 {
@@ -165,7 +171,7 @@ loop(struct run *r)
 			return code;
 		status_tick(r);
 		if (run_stopped())
-			return run_fail(r, CODE_TRYAGAIN, "stopped");
+			return run_stop(r, stream_counts(r->in).rows);
 	}
 	return got < 0 ? r->err.code : 0;
 }

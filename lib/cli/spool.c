@@ -37,7 +37,7 @@ first_pass(struct run *r, int spool, int (*each)(struct run *r, struct frame *f)
 			return code;
 		status_tick(r);
 		if (run_stopped())
-			return run_fail(r, CODE_TRYAGAIN, "stopped");
+			return run_stop(r, stream_counts(r->in).rows);
 	}
 	return got < 0 ? r->err.code : 0;
 }

@@ -73,7 +73,9 @@ check_csr(const struct col *c, size_t ptr_bytes, size_t idx_bytes, struct err *e
 		return err_set(e, CODE_DATA, "column %s: ptr has %zu bytes, %llu rows need %llu", c->name, ptr_bytes,
 		               (unsigned long long)n, (unsigned long long)(n + 1) * 4);
 	nnz = c->ptr[n];
-	if (c->ptr[0] || nnz * 4 != idx_bytes || nnz * 4 != c->bytes)
+	if (c->ptr[0])
+		return err_set(e, CODE_DATA, "column %s: ptr begins with %u, not 0", c->name, c->ptr[0]);
+	if ( nnz * 4 != idx_bytes || nnz * 4 != c->bytes)
 		return err_set(e, CODE_DATA, "column %s: ptr, idx and data do not agree (%llu, %zu and %zu bytes)", c->name,
 		               (unsigned long long)nnz * 4, idx_bytes, c->bytes);
 	for (i = 0; i < n; i++)

@@ -187,7 +187,7 @@ stream_check(struct stream *s, int got, struct err *e)
 		return 1;
 	}
 	if (!s->open && s->in.kind != FRAME_OTHER)
-		REJECT("a %s frame outside a stream: a head was expected", s->in.kind_text);
+		REJECT("a%s %s frame outside a stream: a head was expected", s->in.kind == FRAME_END ? "n" : "", s->in.kind_text);
 	if (s->in.kind == FRAME_ROWS)
 		return check_rows(s, e);
 	return s->in.kind == FRAME_END ? check_end(s, e) : 1;

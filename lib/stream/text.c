@@ -380,8 +380,8 @@ object_from_json(const json_t *j, struct buf *out, struct err *e)
 		s = json_string_value(v);
 		if (t)
 			code = put_payload(v, t, out, e);
-		else if (!strcmp(key, "sum") && s && parse_u64(s, 16, &u))
-			code = mp_put_uint(out, u, e);
+		else if (!strcmp(key, "sum") && s && !strncmp(s, "0x", 2))
+			code = parse_u64(s, 16, &u) ? mp_put_uint(out, u, e) : err_set(e, CODE_DATA, "needs 0x and hex digits");
 		else
 			code = from_json(v, out, e);
 		if (code)
@@ -420,6 +420,7 @@ frame_scan(const char *line, size_t n, struct buf *out, struct err *e)
 	json_error_t why;
 	json_t *j = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why), *v;
 	const char *key, *kind;
+	struct mp m;
 	int code;
 
 	if (!j)
@@ -432,6 +433,9 @@ frame_scan(const char *line, size_t n, struct buf *out, struct err *e)
 				code = err_set(e, CODE_DATA, "column %s has no values; make the text with: frames --text --rows", key);
 	if (!code)
 		code = from_json(j, out, e);
+	m = (struct mp){out->data, out->data + out->len};
+	if (!code && !mp_skip(&m))
+		code = err_set(e, CODE_DATA, "nested more than %d deep", MP_MAX_DEPTH);
 	json_decref(j);
 	return code;
 }
