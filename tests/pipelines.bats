@@ -1,0 +1,46 @@
+# The scripts people start from: pipelines/ and examples/.
+load helper
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+	pick_python
+	cd "$BATS_FILE_TMPDIR" || return 1
+	plant-embeddings --rows 500 --dim 16 --concepts 12 --active 2 --truth m.msae --names n.json |
+		write-embeddings x.npy
+	seq 500 | sed 's/^/photo-/' > ids.txt
+}
+
+setup() { cd "$BATS_FILE_TMPDIR" || return 1; }
+teardown() { :; }
+root() { echo "$BATS_TEST_DIRNAME/.."; }
+
+@test "interpret: the pipeline of the README, with names, ids, kept codes and a page" {
+	run -0 --separate-stderr "$(root)/pipelines/interpret" -m m.msae -c n.json -k 4 -i ids.txt -o codes.sae -w page.html x.npy
+	[[ $output == *zebra* && $output == *photo-* && $output == *"500 in"* ]]
+	[[ $stderr == "" ]]
+	run -0 frames --check -i codes.sae
+	grep -q zebra page.html
+}
+
+@test "interpret: what fails leaves no codes behind" {
+	head -c 5000 x.npy > short.npy
+	run ! "$(root)/pipelines/interpret" -m m.msae -o none.sae short.npy
+	[[ ! -e none.sae ]]
+	run -64 "$(root)/pipelines/interpret" x.npy
+}
+
+@test "shards: parts side by side hold the rows of one pass" {
+	run -0 env K=12 "$(root)/examples/shards" m.msae 3 out x.npy
+	[[ ${lines[-1]} == "whole: 3 streams, "*" 500 rows, "* ]]
+	cat out/part-{0,1,2}.sae | write-embeddings --column z parts.npy
+	read-embeddings x.npy | normalize -m m.msae | sae-encode -m m.msae -k 12 | write-embeddings --column z whole.npy
+	# other frames: equal to float32 rounding, on most machines to the byte
+	cmp -s parts.npy whole.npy || {
+		need_python
+		"$PYTHON" -c 'import numpy as n; n.testing.assert_allclose(n.load("parts.npy"), n.load("whole.npy"), rtol=1e-5, atol=1e-5)'
+	}
+	rm out/part-1.sae # running it again makes what is missing
+	run -0 env K=12 "$(root)/examples/shards" m.msae 3 out x.npy
+	[[ -e out/part-1.sae ]]
+}
