@@ -1,50 +1,37 @@
 #include "sae/select.h"
 
 #include <math.h>
-#include <string.h>
 
-static float
-as_float(uint32_t bits)
+uint32_t
+select_cut(const struct simd *simd, const float *v, size_t n, size_t k, uint32_t low, size_t *above)
 {
-	float f;
+	uint32_t high = select_bits(INFINITY), mid;
+	size_t c;
 
-	memcpy(&f, &bits, sizeof f);
-	return f;
-}
-
-static uint32_t
-as_bits(float f)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &f, sizeof bits);
-	return bits;
-}
-
-/* Leaves of n > k candidates the k largest, and says in choice which they are.
- * All are above choice->above, or some equal it if choice->equal. Positive
- * floats have the order of their bits, so the k-th largest is found by halving
- * an interval of bits and counting: a few vector instructions a step, and no
- * bad case. It ends early when a step happens to part the k from the rest. */
-static size_t
-shrink(const struct simd *simd, struct choice *choice, size_t k, uint32_t *idx, float *val, size_t n)
-{
-	uint32_t low = as_bits(choice->above) - (choice->equal > 0), high = as_bits(INFINITY), mid;
-	size_t c, kept = 0, i;
-
+	*above = 0;
 	while (high - low > 1) { /* more than k are above low, at most k above high */
 		mid = low + (high - low) / 2;
-		c = simd->count_above(val, n, as_float(mid));
+		c = simd->count_above(v, n, select_float(mid));
 		if (c > k) {
 			low = mid;
 			continue;
 		}
 		high = mid;
-		kept = c;
+		*above = c;
 		if (c == k)
 			break;
 	}
-	choice->above = as_float(high);
+	return high;
+}
+
+/* Leaves of n > k candidates the k largest, and says in choice which they are.
+ * All are above choice->above, or some equal it if choice->equal. */
+static size_t
+shrink(const struct simd *simd, struct choice *choice, size_t k, uint32_t *idx, float *val, size_t n)
+{
+	size_t kept, i;
+
+	choice->above = select_float(select_cut(simd, val, n, k, select_bits(choice->above) - (choice->equal > 0), &kept));
 	choice->equal = (uint32_t)(k - kept);
 	kept = simd->compress_above(val, n, choice->above, idx, val);
 	for (i = kept; i < k; i++)
@@ -86,7 +73,7 @@ size_t
 select_collect(const struct simd *simd, const struct choice *c, uint32_t *equal, const float *p, size_t len,
                uint32_t *idx, float *val)
 {
-	float above = c->equal ? as_float(as_bits(c->above) - 1) : c->above;
+	float above = c->equal ? select_float(select_bits(c->above) - 1) : c->above;
 	size_t n = simd->compress_above(p, len, above, idx, val);
 
 	return c->equal ? drop_ties(idx, val, n, c->above, equal) : n;

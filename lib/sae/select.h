@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "sae/simd.h"
 
@@ -26,6 +27,31 @@ struct choice {
 	float above;
 	uint32_t equal;
 };
+
+/* Positive floats have the order of their bits. */
+static inline uint32_t
+select_bits(float f)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &f, sizeof bits);
+	return bits;
+}
+
+static inline float
+select_float(uint32_t bits)
+{
+	float f;
+
+	memcpy(&f, &bits, sizeof f);
+	return f;
+}
+
+/* The bits of a number that at most k of v[n] exceed, *above of them, found by
+ * halving an interval of bits and counting: a few vector instructions a step,
+ * and no bad case. More than k of v must be above select_float(low). Either
+ * *above is k, or the number is the k-th largest and has equals. */
+uint32_t select_cut(const struct simd *simd, const float *v, size_t n, size_t k, uint32_t low, size_t *above);
 
 /* Adds what of p[len] is above c->above to the n candidates in val, thinning
  * them out when they are many. Returns how many there are now. */

@@ -2,62 +2,31 @@
 #include <math.h>
 #include <string.h>
 
+#include "sae/select.h"
 #include "sae/train_parts.h"
 
 #define LIGHT 16 /* a level that keeps fewer than m/LIGHT latents is light */
 #define RANK_ROWS 16 /* rows of a job */
 #define TILE_JOIN 256 /* latents whose gradients are summed together: as many as share what is gathered */
 
-static float
-as_float(uint32_t bits)
-{
-	float f;
-
-	memcpy(&f, &bits, sizeof f);
-	return f;
-}
-
-static uint32_t
-as_bits(float f)
-{
-	uint32_t bits;
-
-	memcpy(&bits, &f, sizeof bits);
-	return bits;
-}
-
 /* ---- where levels end ---- */
 
 /* For n > k positive v: the least number that is not among the k largest's
  * inferiors, so that v >= it keeps k -- or more where ties are, of which *equal
- * are to be kept (0: no ties). Positive floats have the order of their bits:
- * an interval of bits is halved, counting; it ends early when a step happens
- * to part the k from the rest. */
+ * are to be kept (UINT32_MAX: no ties). */
 static float
 cut_at(const struct simd *simd, const float *v, size_t n, size_t k, uint32_t *equal, bool *ties)
 {
-	uint32_t low = 0, high = as_bits(INFINITY), mid;
-	size_t c, above = 0;
+	size_t above;
+	uint32_t high = select_cut(simd, v, n, k, 0, &above);
 
-	while (high - low > 1) { /* more than k are above low, at most k above high */
-		mid = low + (high - low) / 2;
-		c = simd->count_above(v, n, as_float(mid));
-		if (c > k) {
-			low = mid;
-			continue;
-		}
-		high = mid;
-		above = c;
-		if (c == k)
-			break;
-	}
 	if (above == k) {
 		*equal = UINT32_MAX;
-		return as_float(high + 1);
+		return select_float(high + 1);
 	}
 	*equal = (uint32_t)(k - above);
 	*ties = true;
-	return as_float(high);
+	return select_float(high);
 }
 
 /* Cuts of a row whose positive values are v[n], v being used up: the largest
@@ -69,12 +38,12 @@ rank_row(const struct trainer *t, float *v, size_t n, uint32_t *wide, struct cut
 
 	c->ties = false;
 	for (l = t->levels; l-- > 0;) {
-		c->low[l] = as_float(1); /* the smallest positive number */
+		c->low[l] = select_float(1); /* the smallest positive number */
 		c->equal[l] = UINT32_MAX;
 		if (t->keep[l] < n) {
 			c->low[l] = cut_at(t->simd, v, n, t->keep[l], &c->equal[l], &c->ties);
 			/* ties stay: more than keep[l] may */
-			n = t->simd->compress_above(v, n, as_float(as_bits(c->low[l]) - 1), wide, v);
+			n = t->simd->compress_above(v, n, select_float(select_bits(c->low[l]) - 1), wide, v);
 		}
 		kept[l] = least(n, t->keep[l]);
 	}
@@ -321,7 +290,7 @@ count_job(void *arg, size_t job, unsigned thread)
 	for (i = job * GROUP * m; i < end; i++) {
 		if (!(t->p[i] > 0))
 			continue;
-		bits = as_bits(t->p[i]);
+		bits = select_bits(t->p[i]);
 		if (!c->second)
 			h[bits >> 16]++;
 		else if (bits >> 16 == c->prefix)
@@ -381,7 +350,7 @@ rank_batch(struct trainer *t)
 	uint32_t low;
 	size_t r;
 
-	t->batch_cut = as_float(1);
+	t->batch_cut = select_float(1);
 	t->batch_ties = false;
 	c.prefix = count_down(&c, &want, &in);
 	if (!in) { /* fewer are positive */
@@ -391,7 +360,7 @@ rank_batch(struct trainer *t)
 	}
 	c.second = true;
 	low = count_down(&c, &want, &in);
-	t->batch_cut = as_float(c.prefix << 16 | low);
+	t->batch_cut = select_float(c.prefix << 16 | low);
 	t->batch_ties = in > want;
 	pool_run(t->pool, equal_job, t, pieces(t->n, GROUP));
 	for (left = want, r = 0; r < t->n; r++) {
