@@ -792,15 +792,17 @@ approach(struct link *l, struct err *e)
 	int r = 0;
 
 	watch(l);
-	if (l->broken)
-		return reopen(l, e) ? -1 : 0;
-	if (l->shaken && !l->greeted)
+	if (l->shaken && !l->greeted && !l->broken)
 		l->greeted = !say_hello(l, NULL, 0);
+	/* A peer may have answered, sent what it had and gone: that is read
+	 * before the connection is given up. */
 	zmq_msg_init(&m);
 	while (!r && (r = receive(l, &from, &m, e)) > 0)
 		r = read_answer(l, &m, e);
 	zmq_msg_close(&m);
-	return r;
+	if (r > 0 && l->broken)
+		l->lost = true;
+	return r || !l->broken ? r : reopen(l, e) ? -1 : 0;
 }
 
 /* Waits until a peer is there. */
