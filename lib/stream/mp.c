@@ -218,19 +218,6 @@ mp_array(struct mp *m, uint64_t *n)
 	return true;
 }
 
-bool
-mp_number(struct mp *m, double *v)
-{
-	struct mp at = *m;
-	struct mp_token t;
-
-	if (!mp_next(&at, &t) || (t.kind != MP_UINT && t.kind != MP_INT && t.kind != MP_FLOAT))
-		return false;
-	*v = t.kind == MP_UINT ? (double)t.n : t.kind == MP_INT ? (double)t.i : t.f;
-	*m = at;
-	return true;
-}
-
 enum mp_scan_result
 mp_scan(struct mp_scan *s, const unsigned char *p, uint64_t have, uint64_t *n)
 {

@@ -45,7 +45,6 @@ bool mp_str(struct mp *m, const char **s, size_t *n); /* not NUL-terminated */
 bool mp_bin(struct mp *m, const unsigned char **p, size_t *n);
 bool mp_map(struct mp *m, uint64_t *n);
 bool mp_array(struct mp *m, uint64_t *n);
-bool mp_number(struct mp *m, double *v); /* UINT, INT or FLOAT */
 bool mp_is(const char *s, size_t n, const char *word);
 
 /* How long is the value that begins at p, when only `have` bytes are there?
