@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
@@ -307,6 +308,37 @@ train_init(struct sae *s, uint64_t seed)
 	memset(s->b_dec, 0, s->d * sizeof *s->b_dec);
 }
 
+/* ---- where the time goes ---- */
+
+const char *
+train_phase_name(enum train_phase phase)
+{
+	static const char *const name[TRAIN_PHASES] = {
+		"product", "ranking", "sums", "loss", "codes", "parameters", "update",
+	};
+
+	return phase < TRAIN_PHASES ? name[phase] : NULL;
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* What went by since *since was this phase's. */
+static void
+lap(struct train_result *out, enum train_phase phase, double *since)
+{
+	double t = now();
+
+	out->seconds[phase] += t - *since;
+	*since = t;
+}
+
 /* ---- one step ---- */
 
 static void
@@ -460,7 +492,6 @@ sum_up(const struct trainer *t, struct train_result *out)
 	double n = (double)t->n;
 	size_t r, l;
 
-	*out = (struct train_result){0};
 	for (r = 0; r < t->n; r++) {
 		for (l = 0; l < t->levels; l++)
 			out->level_loss[l] += t->row_loss[r * t->levels + l] / n;
@@ -515,29 +546,44 @@ finish(struct trainer *t)
 		theta[j] += (float)(weight * (t->batch_cut - theta[j]));
 }
 
+/* Everything that takes one block of rows after another. */
+static void
+blocks(struct trainer *t, struct train_result *out, double *since)
+{
+	for (t->at = 0; t->at < t->n; t->at += BLOCK) {
+		t->rows = least(BLOCK, t->n - t->at);
+		split(t, t->xc + t->at * t->model->d, t->rows, t->xb, BLOCK);
+		rank_block(t);
+		lap(out, PHASE_RANKING, since);
+		sum_levels(t);
+		lap(out, PHASE_SUMS, since);
+		pool_run(t->pool, loss_job, t, pieces(t->rows, 16));
+		lap(out, PHASE_LOSS, since);
+		code_gradients(t);
+		lap(out, PHASE_CODES, since);
+		parameter_gradients(t);
+		lap(out, PHASE_PARAMETERS, since);
+	}
+}
+
 int
 trainer_step(struct trainer *t, const float *x, size_t n, double lr, struct train_result *out, struct err *e)
 {
 	struct train_result mine, *result = out ? out : &mine;
+	double since = now();
 
 	if (n < 1 || n > t->o.batch)
 		return err_set(e, CODE_USAGE, "training: %zu rows in a step of 1 to %zu", n, t->o.batch);
 	t->x = x;
 	t->n = n;
 	t->lr = lr;
+	*result = (struct train_result){0};
 	begin(t);
 	pool_run(t->pool, product_job, t, pieces(n, ROWS_A_PRODUCT) * pieces(t->model->m, COLUMNS_A_PRODUCT));
+	lap(result, PHASE_PRODUCT, &since);
 	if (t->o.arch == ARCH_BATCHTOPK)
 		rank_batch(t);
-	for (t->at = 0; t->at < n; t->at += BLOCK) {
-		t->rows = least(BLOCK, n - t->at);
-		split(t, t->xc + t->at * t->model->d, t->rows, t->xb, BLOCK);
-		rank_block(t);
-		sum_levels(t);
-		pool_run(t->pool, loss_job, t, pieces(t->rows, 16));
-		code_gradients(t);
-		parameter_gradients(t);
-	}
+	blocks(t, result, &since);
 	sum_up(t, result);
 	if (!isfinite(result->loss))
 		return err_set(e, CODE_DATA, "training: the loss is %g: rows that are not finite%s, or a rate too high",
@@ -548,6 +594,7 @@ trainer_step(struct trainer *t, const float *x, size_t n, double lr, struct trai
 	t->steps++;
 	update(t);
 	finish(t);
+	lap(result, PHASE_UPDATE, &since);
 	return 0;
 }
 

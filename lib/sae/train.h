@@ -97,6 +97,21 @@ void train_defaults(struct train_opts *o, enum sae_arch arch, size_t m);
 /* a_i = 1 (UW), or h - i for i = 0..h-1 (RW: the first level weighs most). */
 void train_weights(struct train_opts *o, bool reverse);
 
+/* Where a step's time goes. */
+enum train_phase {
+	PHASE_PRODUCT,    /* centred rows, p */
+	PHASE_RANKING,    /* which codes count, at which level */
+	PHASE_SUMS,       /* xhat of each level */
+	PHASE_LOSS,       /* losses, their gradients */
+	PHASE_CODES,      /* gradients of codes */
+	PHASE_PARAMETERS, /* gradients of parameters */
+	PHASE_UPDATE,     /* unit rows, projection, norm, clipping, Adam */
+	TRAIN_PHASES
+};
+
+/* "product", "ranking", ...; NULL from TRAIN_PHASES on. */
+const char *train_phase_name(enum train_phase phase);
+
 struct train_result {
 	double loss;                         /* with penalties */
 	double level_loss[SAE_MAX_LEVELS];   /* l(xhat_i, x) */
@@ -104,6 +119,7 @@ struct train_result {
 	double l0;        /* last level: mean number of non-zeros in a row */
 	double l1;        /* last level: mean of |z|_1 / |x|_2 */
 	double grad_norm; /* before clipping */
+	double seconds[TRAIN_PHASES]; /* by the clock on the wall; the only ones that differ between runs */
 };
 
 struct trainer;

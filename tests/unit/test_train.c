@@ -693,6 +693,7 @@ fingerprint(enum sae_arch arch, struct pool *pool, const struct simd *simd)
 	for (i = 0; i < 3; i++) {
 		if (trainer_step(t, x, shape.n, 1e-3, &out, &err))
 			bail("step");
+		memset(out.seconds, 0, sizeof out.seconds);
 		h = hash(h, &out, sizeof out);
 	}
 	h = hash_model(h, &s);
@@ -877,6 +878,35 @@ check_opts(void)
 	tap_ok(o.levels == 8 && o.nesting[6] == 4096 && o.nesting[7] == 6144, "nesting of 6144 latents: 64 128 ... 4096 6144");
 }
 
+/* Every phase has a name, and a step took time. */
+static void
+check_phases(void)
+{
+	const struct shape shape = {20, 12, 50, 6, 0};
+	struct train_opts o = shape_opts(ARCH_MSAE, &shape);
+	struct train_result out;
+	struct trainer *t;
+	struct rng r;
+	struct sae s;
+	float *x = need(20 * 12 * sizeof *x);
+	double sum = 0;
+	int i, sound = 1;
+
+	rng_seed(&r, 6, 9);
+	s = random_model(&shape, &r);
+	fill(&r, x, 20 * 12, 1);
+	if (!(t = trainer_new(&s, &o, pools[1], tables[0], &err)) || trainer_step(t, x, 20, 1e-3, &out, &err))
+		bail("step");
+	for (i = 0; i < TRAIN_PHASES; i++) {
+		sound &= train_phase_name((enum train_phase)i) != NULL && out.seconds[i] >= 0;
+		sum += out.seconds[i];
+	}
+	tap_ok(sound && sum > 0 && !train_phase_name(TRAIN_PHASES), "phases: named and timed");
+	trainer_free(t);
+	sae_free(&s);
+	mem_free(x);
+}
+
 static void
 check_init(void)
 {
@@ -972,6 +1002,7 @@ main(int argc, char **argv)
 	check_refused("a row of zeros under nmse", 0, 60, LOSS_NMSE);
 	check_activity();
 	check_opts();
+	check_phases();
 	check_init();
 	check_batch_threshold();
 	mem_free(x);
