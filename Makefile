@@ -50,6 +50,10 @@ $(B)/unit/%: tests/unit/%.c $(B)/libsae.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CF) $(DEPFLAGS) -MT $@ -MF $@.d -Itests/unit $< -o $@ $(ALL_LD) $(B)/libsae.a $(PKG_CF) $(PKG_LD)
 
+$(B)/bench/%: bench/%.c $(B)/libsae.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CF) $(DEPFLAGS) -MT $@ -MF $@.d $< -o $@ $(ALL_LD) $(B)/libsae.a $(PKG_LD)
+
 $(B)/libsae.a: $(OBJ)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -62,7 +66,7 @@ $(SIMD:%=$(B)/sae/simd.%.o): $(B)/sae/simd.%.o: lib/sae/simd.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CF) $(DEPFLAGS) $(SIMD_$*) -DSIMD=$* -c $< -o $@
 
--include $(OBJ:.o=.d) $(FILTERS:%=$(B)/filters/%.d) $(UNITS:%=%.d)
+-include $(OBJ:.o=.d) $(FILTERS:%=$(B)/filters/%.d) $(UNITS:%=%.d) $(B)/bench/train.d
 
 unit: $(UNITS)
 
@@ -78,8 +82,8 @@ check: deps
 	$(Q)BIN="$(CURDIR)/$(BIN)" BUILD="$(CURDIR)/$(B)" tests/run
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory all
-	$(Q)PATH="$(CURDIR)/$(BIN):$$PATH" bench/run
+	$(Q)$(MAKE) --no-print-directory all $(B)/bench/train
+	$(Q)PATH="$(CURDIR)/$(BIN):$$PATH" BUILD="$(CURDIR)/$(B)" bench/run
 
 # Manual pages are printed by the programs themselves, from their option tables.
 man: all
