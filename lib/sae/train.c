@@ -104,11 +104,10 @@ take(struct layout *l, size_t count, size_t size)
 static void
 lay_out_part(struct trainer *t, struct part *p, struct layout *l)
 {
-	size_t slots = pieces(t->model->m, 64) * BLOCK, places = pieces(t->model->m, TILE_MAX) * TILE_MAX * BLOCK;
+	size_t slots = pieces(t->model->m, TILE_MIN) * BLOCK, places = pieces(t->model->m, TILE_MAX) * TILE_MAX * BLOCK;
 
 	p->idx = take(l, places, sizeof *p->idx);
 	p->val = take(l, places, sizeof *p->val);
-	p->dz = take(l, places, sizeof *p->dz);
 	p->end = take(l, slots * (t->levels + 1), sizeof *p->end);
 }
 
@@ -120,8 +119,8 @@ lay_out_lists(struct trainer *t, struct lists *own, struct layout *l)
 	own->row = take(l, places, sizeof *own->row);
 	own->level_row = take(l, places, sizeof *own->level_row);
 	own->z = take(l, places, sizeof *own->z);
-	own->dp = take(l, places, sizeof *own->dp);
-	own->mark = take(l, BLOCK / SPAN_MIN + 1, sizeof *own->mark);
+	own->dz = take(l, places, sizeof *own->dz);
+	own->mark = take(l, BLOCK / SPAN + 1, sizeof *own->mark);
 	own->wide = take(l, m + 16, sizeof *own->wide);
 	own->values = take(l, m + 16, sizeof *own->values);
 	own->error = take(l, t->model->d, sizeof *own->error);
@@ -179,6 +178,7 @@ lay_out_batch(struct trainer *t, struct layout *l)
 	t->dec = take(l, t->model->m * t->model->d, sizeof(float));
 	t->xb = take(l, BLOCK * t->model->d, sizeof(float));
 	t->G = take(l, t->levels * BLOCK * t->model->d, sizeof(float));
+	t->push = take(l, BLOCK, sizeof *t->push);
 	t->cuts = take(l, BLOCK, sizeof *t->cuts);
 	t->row_loss = take(l, batch * t->levels, sizeof(double));
 	t->row_fvu = take(l, batch, sizeof(double));
@@ -196,6 +196,7 @@ lay_out(struct trainer *t, struct layout *l)
 	const size_t size[P_COUNT] = {d * m, m, d * m, d, jump};
 
 	lay_out_state(t, l, size);
+	t->state_bytes = l->used;
 	lay_out_gradients(t, l, size);
 	lay_out_batch(t, l);
 	for (i = 0; i < PARTS; i++)
@@ -254,7 +255,7 @@ trainer_new(struct sae *model, const struct train_opts *o, struct pool *pool, co
 	t->pool = pool;
 	t->simd = simd;
 	t->kernels = train_kernels_for(simd);
-	t->chunk = model->d % 96 ? 128 : 96;
+	t->chunk = model->d % 192 ? 128 : 192; /* both have kernels of their own */
 	t->chunks = pieces(model->d, t->chunk);
 	/* each stripe reads all of W_dec: as few as keep the threads busy */
 	t->stripe = pool_threads(pool) <= 4 ? BLOCK : BLOCK / 4;
@@ -268,7 +269,7 @@ trainer_new(struct sae *model, const struct train_opts *o, struct pool *pool, co
 		return NULL;
 	}
 	t->block = l.base;
-	memset(t->block, 0, bytes);
+	memset(t->block, 0, t->state_bytes); /* the rest is filled before it is read, as far as it is used */
 	lay_out(t, &l);
 	start_thresholds(t);
 	return t;
@@ -314,7 +315,7 @@ const char *
 train_phase_name(enum train_phase phase)
 {
 	static const char *const name[TRAIN_PHASES] = {
-		"product", "ranking", "sums", "loss", "codes", "parameters", "update",
+		"product", "ranking", "sums", "loss", "gradients", "update",
 	};
 
 	return phase < TRAIN_PHASES ? name[phase] : NULL;
@@ -559,10 +560,8 @@ blocks(struct trainer *t, struct train_result *out, double *since)
 		lap(out, PHASE_SUMS, since);
 		pool_run(t->pool, loss_job, t, pieces(t->rows, 16));
 		lap(out, PHASE_LOSS, since);
-		code_gradients(t);
-		lap(out, PHASE_CODES, since);
-		parameter_gradients(t);
-		lap(out, PHASE_PARAMETERS, since);
+		gradients(t);
+		lap(out, PHASE_GRADIENTS, since);
 	}
 }
 

@@ -33,20 +33,21 @@
  *   m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
  *   theta -= lr / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
  *
- * Cost: one dense product and four sparse passes over the active codes,
- * whatever the number of levels. They are prefixes of one ranking: xhat_i adds
- * to xhat_(i-1) what enters at level i, and a code that enters at level i sees
- * the sum of the gradients of levels i and up.
+ * Cost: one dense product and four sparse passes over the active codes, two of
+ * them at once, whatever the number of levels. Those are prefixes of one
+ * ranking: xhat_i adds to xhat_(i-1) what enters at level i, and a code that
+ * enters at level i sees the sum of the gradients of levels i and up.
  *
  * Results are the same bytes for every number of threads, and of every
  * instruction set as far as BLAS's are. Memory, all taken by trainer_new: three
  * and a half times the model (moments, gradients, a copy of W_dec), B (m + d)
- * floats, about 10 KB m and 2 KB h d, and 3 MB a thread.
+ * floats, 6 KB m, of which what codes need is touched, 2 KB h d, and 4 MB a thread.
  *
  * CPU time of a step over that of its encoder product, AVX-512, B = 4096,
- * d = 768, m = 6144: TOPK 64 1.5, BATCHTOPK 32 2; where half of the latents are
- * active, as at the start, RELU 4.3 and MSAE with 8 levels 5.8; MSAE with a
- * tenth active 1.8.
+ * d = 768, m = 6144 (`make bench`): TOPK 64 1.6, BATCHTOPK 32 2.2; where half
+ * of the latents are active, as at the start, RELU 4.6 and MSAE with 8 levels
+ * 5.8; MSAE with a fifth active 3.5. Their sparse passes run at 60 to 75 % of what
+ * the FMA units could, from the second-level cache.
  */
 #ifndef SAE_TRAIN_H
 #define SAE_TRAIN_H
@@ -99,13 +100,12 @@ void train_weights(struct train_opts *o, bool reverse);
 
 /* Where a step's time goes. */
 enum train_phase {
-	PHASE_PRODUCT,    /* centred rows, p */
-	PHASE_RANKING,    /* which codes count, at which level */
-	PHASE_SUMS,       /* xhat of each level */
-	PHASE_LOSS,       /* losses, their gradients */
-	PHASE_CODES,      /* gradients of codes */
-	PHASE_PARAMETERS, /* gradients of parameters */
-	PHASE_UPDATE,     /* unit rows, projection, norm, clipping, Adam */
+	PHASE_PRODUCT,   /* centred rows, p */
+	PHASE_RANKING,   /* which codes count, at which level */
+	PHASE_SUMS,      /* xhat of each level */
+	PHASE_LOSS,      /* losses, their gradients */
+	PHASE_GRADIENTS,  /* of codes and of parameters */
+	PHASE_UPDATE,    /* unit rows, projection, norm, clipping, Adam */
 	TRAIN_PHASES
 };
 

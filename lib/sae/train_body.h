@@ -27,9 +27,7 @@ NAME(add_rows_of)(float *acc, size_t width, const float *src, size_t ld,
 {
 	size_t t, i;
 
-#ifndef WIDE
 	ADD_ROWS(12)
-#endif
 	ADD_ROWS(8)
 	ADD_ROWS(6)
 	ADD_ROWS(4)
@@ -44,107 +42,130 @@ TARGET static void
 NAME(add_rows)(float *acc, size_t width, const float *src, size_t ld,
                const uint16_t *idx, const float *val, size_t n)
 {
-	if (width == 96 && ld == 96)
-		NAME(add_rows_of)(acc, 96, src, 96, idx, val, n);
+	if (width == 192 && ld == 192)
+		NAME(add_rows_of)(acc, 192, src, 192, idx, val, n);
 	else if (width == 128 && ld == 128)
 		NAME(add_rows_of)(acc, 128, src, 128, idx, val, n);
 	else
 		NAME(add_rows_of)(acc, width, src, ld, idx, val, n);
 }
 
-/* Eight dot products; the lanes of each are added up in the same tree. */
+/* In each quarter: what the lanes of that quarter of s[0..3] add up to. */
 TARGET static inline __attribute__((always_inline)) void
-NAME(eight_dots)(float out[8], const float *g, size_t width, const float *const w[8])
+NAME(quarters)(lanes *out, const lanes *s)
 {
-	lanes a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, f = {0}, h = {0}, k = {0}, v;
-	size_t i;
+	lanes a = PAIRS(s[0], s[2]), b = PAIRS(s[1], s[3]); /* in each quarter: 0 2 0 2 */
 
-	for (i = 0; i + 16 <= width; i += 16) {
-		v = LANES_AT(g + i);
-		a += v * LANES_AT(w[0] + i);
-		b += v * LANES_AT(w[1] + i);
-		c += v * LANES_AT(w[2] + i);
-		d += v * LANES_AT(w[3] + i);
-		e += v * LANES_AT(w[4] + i);
-		f += v * LANES_AT(w[5] + i);
-		h += v * LANES_AT(w[6] + i);
-		k += v * LANES_AT(w[7] + i);
-	}
-	a = PAIRS(a, c); /* in each quarter: a c a c */
-	b = PAIRS(b, d);
-	e = PAIRS(e, h);
-	f = PAIRS(f, k);
-	a = PAIRS(a, b); /* a b c d */
-	e = PAIRS(e, f);
-	a = LOWER(a, e) + UPPER(a, e); /* a b c d, a b c d, e f h k, e f h k */
-	a = EVEN(a) + ODD(a);
-	memcpy(out, &a, 8 * sizeof *out);
-	if (i < width)
-		dots_tail(out, g + i, width - i, (const float *const[]){w[0] + i, w[1] + i, w[2] + i, w[3] + i,
-		          w[4] + i, w[5] + i, w[6] + i, w[7] + i}, 8);
+	*out = PAIRS(a, b);
 }
 
+/* out[0..n) += sums of the lanes of each of n <= 16, all in the same tree. */
 TARGET static inline __attribute__((always_inline)) void
-NAME(four_dots)(float out[4], const float *g, size_t width, const float *const w[4])
+NAME(lanes_up)(float *out, const lanes s[16], size_t n)
 {
-	lanes a = {0}, b = {0}, c = {0}, d = {0}, v;
+	lanes q[4], a, b;
+	float sum[16];
 	size_t i;
 
-	for (i = 0; i + 16 <= width; i += 16) {
-		v = LANES_AT(g + i);
-		a += v * LANES_AT(w[0] + i);
-		b += v * LANES_AT(w[1] + i);
-		c += v * LANES_AT(w[2] + i);
-		d += v * LANES_AT(w[3] + i);
+	NAME(quarters)(&q[0], s);
+	NAME(quarters)(&q[1], s + 4);
+	a = LOWER(q[0], q[1]) + UPPER(q[0], q[1]);
+	b = a;
+	if (n > 8) {
+		NAME(quarters)(&q[2], s + 8);
+		NAME(quarters)(&q[3], s + 12);
+		b = LOWER(q[2], q[3]) + UPPER(q[2], q[3]);
 	}
-	a = PAIRS(a, c);
-	b = PAIRS(b, d);
-	a = PAIRS(a, b);
-	a = LOWER(a, a) + UPPER(a, a);
-	a = EVEN(a) + ODD(a);
-	memcpy(out, &a, 4 * sizeof *out);
-	if (i < width)
-		dots_tail(out, g + i, width - i, (const float *const[]){w[0] + i, w[1] + i, w[2] + i, w[3] + i}, 4);
-}
-
-/* Lists that do not divide by four or eight repeat their last entry. */
-TARGET static inline __attribute__((always_inline)) void
-NAME(dots_of)(float *out, const float *g, size_t width, const float *src, size_t ld,
-              const uint16_t *idx, size_t n)
-{
-	const float *w[8];
-	float s[8];
-	size_t t = 0, j;
-
-	for (; t + 8 <= n; t += 8) {
-		for (j = 0; j < 8; j++)
-			w[j] = src + idx[t + j] * ld;
-		NAME(eight_dots)(s, g, width, w);
-		for (j = 0; j < 8; j++)
-			out[t + j] += s[j];
-	}
-	if (t == n)
+	a = EVEN(a, b) + ODD(a, b);
+	if (n == 16) {
+		*(lanes *)out += a;
 		return;
-	for (j = 0; j < 8; j++)
-		w[j] = src + idx[t + j < n ? t + j : n - 1] * ld;
-	if (n - t > 4)
-		NAME(eight_dots)(s, g, width, w);
-	else
-		NAME(four_dots)(s, g, width, w);
-	for (j = 0; t + j < n; j++)
-		out[t + j] += s[j];
+	}
+	memcpy(sum, &a, sizeof sum);
+	for (i = 0; i < n; i++)
+		out[i] += sum[i];
 }
+
+TARGET static inline __attribute__((always_inline)) void
+NAME(dot_and_add_of)(float *out, float *acc, const float *row, size_t width, const float *src, size_t ld,
+                     const uint16_t *idx, const float *val, size_t n)
+{
+	size_t whole = width - width % 16, t, i;
+	lanes s[16] = {{0}}, sum, g;
+	const float *w;
+	float tail;
+
+	for (t = 0; t < n; t++) {
+		w = src + idx[t] * ld;
+		sum = (lanes){0};
+		for (i = 0; i < whole; i += 16) {
+			g = LANES_AT(w + i);
+			sum += g * LANES_AT(row + i);
+			*(lanes *)(acc + i) += val[t] * g;
+		}
+		s[t % 16] = sum;
+		if (t % 16 == 15 || t + 1 == n)
+			NAME(lanes_up)(out + t / 16 * 16, s, t % 16 + 1);
+	}
+	for (t = 0; whole < width && t < n; t++) {
+		w = src + idx[t] * ld;
+		for (tail = 0, i = whole; i < width; i++) {
+			tail += w[i] * row[i];
+			acc[i] += val[t] * w[i];
+		}
+		out[t] += tail;
+	}
+}
+
+#ifdef WIDE
+/* N registers each of row and acc held over all terms. */
+#define DOT_AND_ADD(N) \
+	TARGET static void \
+	NAME(dot_and_add_##N)(float *out, float *acc, const float *row, const float *src, \
+	                      const uint16_t *idx, const float *val, size_t n) \
+	{ \
+		VEC s[N], d[N], sum, g; \
+		lanes part[16]; \
+		const float *w; \
+		size_t t, u, end; \
+		float v; \
+		REPEAT_##N(LOAD_ACC) \
+		REPEAT_##N(LOAD_ROW) \
+		for (t = 0; t < n; t = end) { \
+			end = t + 16 < n ? t + 16 : n; \
+			for (u = t; u < end; u++) { \
+				w = src + idx[u] * (N * VL); \
+				v = val[u]; \
+				sum = (VEC){0}; \
+				REPEAT_##N(DOT_ACC) \
+				part[u - t] = sum; \
+			} \
+			for (u = end - t; u < 16; u++) \
+				part[u] = (lanes){0}; \
+			NAME(lanes_up)(out + t, part, end - t); \
+		} \
+		REPEAT_##N(STORE_ACC) \
+	}
+DOT_AND_ADD(8)
+DOT_AND_ADD(12)
+#undef DOT_AND_ADD
+#endif
 
 TARGET static void
-NAME(dots)(float *out, const float *g, size_t width, const float *src, size_t ld,
-           const uint16_t *idx, size_t n)
+NAME(dot_and_add)(float *out, float *acc, const float *row, size_t width, const float *src, size_t ld,
+                  const uint16_t *idx, const float *val, size_t n)
 {
-	if (width == 96 && ld == 96)
-		NAME(dots_of)(out, g, 96, src, 96, idx, n);
-	else if (width == 128 && ld == 128)
-		NAME(dots_of)(out, g, 128, src, 128, idx, n);
-	else
-		NAME(dots_of)(out, g, width, src, ld, idx, n);
+#ifdef WIDE
+	if (width == 192 && ld == 192) {
+		NAME(dot_and_add_12)(out, acc, row, src, idx, val, n);
+		return;
+	}
+	if (width == 128 && ld == 128) {
+		NAME(dot_and_add_8)(out, acc, row, src, idx, val, n);
+		return;
+	}
+#endif
+	NAME(dot_and_add_of)(out, acc, row, width, src, ld, idx, val, n);
 }
 
 TARGET static size_t
@@ -228,7 +249,7 @@ NAME(total)(const float *a, size_t n)
 }
 
 static const struct train_kernels NAME(table) = {
-	NAME(add_rows), NAME(dots), NAME(place), NAME(adam), NAME(square_sum), NAME(total)
+	NAME(add_rows), NAME(dot_and_add), NAME(place), NAME(adam), NAME(square_sum), NAME(total)
 };
 
 #undef VEC

@@ -16,6 +16,10 @@
 
 #define LOAD_ACC(i) s[i] = *(const VEC *)(acc + i * VL);
 #define ADD_ACC(i) s[i] += v * *(const VEC *)(w + i * VL);
+#define LOAD_ROW(i) d[i] = *(const VEC *)(row + i * VL);
+/* g is used twice but read once: left alone, compilers read it again to save an
+ * instruction, and reading is what bounds the loop. */
+#define DOT_ACC(i) g = *(const VEC *)(w + i * VL); __asm__("" : "+v"(g)); s[i] += v * g; sum += g * d[i];
 #define STORE_ACC(i) *(VEC *)(acc + i * VL) = s[i];
 
 /* Sixteen lanes whatever the width of a register: dot products have to add up
@@ -30,29 +34,18 @@ typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
 #define BACK(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
 #define LOWER(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
 #define UPPER(a, b) __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
-#define EVEN(a) __builtin_shufflevector(a, a, 0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11)
-#define ODD(a) __builtin_shufflevector(a, a, 4, 5, 6, 7, 12, 13, 14, 15, 4, 5, 6, 7, 12, 13, 14, 15)
+#define EVEN(a, b) __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+#define ODD(a, b) __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
 #else
 typedef int32_t places __attribute__((vector_size(64)));
 #define FRONT(a, b) __builtin_shuffle(a, b, (places){0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29})
 #define BACK(a, b) __builtin_shuffle(a, b, (places){2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31})
 #define LOWER(a, b) __builtin_shuffle(a, b, (places){0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23})
 #define UPPER(a, b) __builtin_shuffle(a, b, (places){8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31})
-#define EVEN(a) __builtin_shuffle(a, (places){0, 1, 2, 3, 8, 9, 10, 11, 0, 1, 2, 3, 8, 9, 10, 11})
-#define ODD(a) __builtin_shuffle(a, (places){4, 5, 6, 7, 12, 13, 14, 15, 4, 5, 6, 7, 12, 13, 14, 15})
+#define EVEN(a, b) __builtin_shuffle(a, b, (places){0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27})
+#define ODD(a, b) __builtin_shuffle(a, b, (places){4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31})
 #endif
 #define PAIRS(a, b) (FRONT(a, b) + BACK(a, b))
-
-/* What vectors of sixteen leave over. */
-static void
-dots_tail(float *out, const float *g, size_t width, const float *const *w, size_t n)
-{
-	size_t i, j;
-
-	for (i = 0; i < width; i++)
-		for (j = 0; j < n; j++)
-			out[j] += g[i] * w[j][i];
-}
 
 #define TARGET
 #define NAME(f) f##_plain

@@ -20,9 +20,10 @@ struct train_kernels {
 	/* acc[width] += sum over t, in order, of val[t] * src[idx[t]*ld ...] */
 	void (*add_rows)(float *acc, size_t width, const float *src, size_t ld,
 	                 const uint16_t *idx, const float *val, size_t n);
-	/* out[t] += g[width] . src[idx[t]*ld ...] */
-	void (*dots)(float *out, const float *g, size_t width, const float *src, size_t ld,
-	             const uint16_t *idx, size_t n);
+	/* out[t] += row[width] . src[idx[t]*ld ...], and add_rows of the same: two
+	 * multiplications and additions for each number of src that is read */
+	void (*dot_and_add)(float *out, float *acc, const float *row, size_t width, const float *src, size_t ld,
+	                    const uint16_t *idx, const float *val, size_t n);
 	/* idx/val of every p[i] >= low that is not >= high, in order of i, n <= 65536;
 	 * a high of NaN takes all. Writes not beyond what it returns. */
 	size_t (*place)(const float *p, size_t n, float low, float high, uint16_t *idx, float *val);

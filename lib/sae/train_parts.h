@@ -8,10 +8,11 @@
  * level by latent (struct codes).
  *
  * Sums of sparse rows are bound by where those rows come from: most of the
- * machine's peak from the first-level cache, two fifths from the second, a
- * fifth from the third. So whatever is gathered from -- W_dec, G, x - b_dec --
- * is kept in chunks of columns, [chunk][rows][width], narrow enough that the
- * rows of a tile or of a span lie together in the first-level cache.
+ * machine's peak from the first-level cache, half from the second, a fifth from
+ * the third. So whatever is gathered from -- W_dec, G, x - b_dec -- is kept in
+ * chunks of columns, [chunk][rows][width], narrow enough that the rows of a tile
+ * or of a span lie together in the first-level cache; or in the second, for G,
+ * each of whose numbers is used twice.
  */
 #ifndef SAE_TRAIN_PARTS_H
 #define SAE_TRAIN_PARTS_H
@@ -21,19 +22,16 @@
 
 #define BLOCK 512      /* rows */
 #define GROUP 64       /* rows of a job */
+#define TILE_MIN 32
 #define TILE_MAX 512   /* latents of a tile; GROUP * TILE_MAX has 16 bits */
-#define SPAN_MIN 32    /* rows of a span */
-#define SPAN_MAX 64
+#define SPAN 32        /* rows that lists know apart */
 #define PARTS 2
 
 struct part {
 	bool used, has[SAE_MAX_LEVELS]; /* the levels in it */
 	size_t tile, tiles;  /* latents of a tile, tiles */
-	size_t join;         /* tiles whose latents' gradients are summed together */
-	size_t span;         /* rows that lists know apart */
-	size_t dec_step, enc_step; /* spans gathered from at a time, for either gradient */
 	uint16_t *idx, *end; /* latent - first of the tile; where levels end */
-	float *val, *dz;     /* z; its gradient, later that of p */
+	float *val;          /* z */
 };
 
 /* How a row of p becomes codes: level l is what is >= low[l] and not of an
@@ -47,8 +45,8 @@ struct cuts {
 /* A thread's scratch: the codes of some latents, latent by latent. */
 struct lists {
 	uint16_t *row, *level_row; /* [BLOCK*TILE_MAX] r, l*BLOCK + r of each code */
-	float *z, *dp;
-	uint32_t (*mark)[TILE_MAX]; /* [BLOCK/SPAN_MIN+1] where each span of rows begins */
+	float *z, *dz;             /* its gradient, later that of p */
+	uint32_t (*mark)[TILE_MAX]; /* [BLOCK/SPAN+1] where each span of rows begins */
 	uint32_t *wide; /* [m+16] scratch of ranking */
 	float *values;  /* [m+16] */
 	float *error;   /* [d] */
@@ -83,6 +81,8 @@ struct trainer {
 	struct cuts *cuts;   /* [BLOCK] */
 	struct part parts[PARTS];
 	struct lists *lists; /* [threads] */
+	size_t dec_step, enc_step; /* spans gathered from at a time, for either matrix's gradient */
+	float *push;         /* [BLOCK] gradient of the l1 penalty */
 	float *theta, *lower; /* [m] JUMPRELU: threshold, above what p matters */
 	double *row_loss;    /* [batch,levels] */
 	double *row_fvu, *row_l1, *row_weight, *row_norm; /* [batch]; 2/(n |x|^2), |x| */
@@ -98,7 +98,8 @@ struct trainer {
 	float *norm;         /* [m] of W_dec's rows, and an epsilon */
 	uint64_t *fired;     /* [m] rows in this batch */
 	double clip, lr;
-	void *block;         /* all of the above */
+	void *block;         /* all of the above, the checkpoint's first */
+	size_t state_bytes;  /* of that */
 };
 
 static inline size_t
@@ -123,7 +124,7 @@ level_row(const struct trainer *t, size_t c, size_t l, size_t r)
 /* A row's codes in one tile: level l is places end[l] .. end[l+1] of each. */
 struct codes {
 	uint16_t *idx, *end;
-	float *val, *dz;
+	float *val;
 };
 
 static inline struct codes
@@ -131,7 +132,7 @@ codes_of(const struct trainer *t, const struct part *p, size_t tile, size_t r)
 {
 	size_t first = (tile * BLOCK + r / GROUP * GROUP) * p->tile;
 
-	return (struct codes){p->idx + first, p->end + (tile * BLOCK + r) * (t->levels + 1), p->val + first, p->dz + first};
+	return (struct codes){p->idx + first, p->end + (tile * BLOCK + r) * (t->levels + 1), p->val + first};
 }
 
 /* train_rank.c */
@@ -140,8 +141,7 @@ void rank_block(struct trainer *t);
 
 /* train_sparse.c */
 void sum_levels(struct trainer *t);
-void code_gradients(struct trainer *t);
-void parameter_gradients(struct trainer *t);
+void gradients(struct trainer *t);
 
 /* train_adam.c: the gradient's norm, and t->clip; the update */
 double gradient_norm(struct trainer *t);

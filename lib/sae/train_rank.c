@@ -7,7 +7,6 @@
 
 #define LIGHT 16 /* a level that keeps fewer than m/LIGHT latents is light */
 #define RANK_ROWS 16 /* rows of a job */
-#define TILE_JOIN 256 /* latents whose gradients are summed together: as many as share what is gathered */
 
 /* ---- where levels end ---- */
 
@@ -96,7 +95,7 @@ rank_job(void *arg, size_t job, unsigned thread)
 static size_t
 tile_for(double density)
 {
-	size_t tile = 64;
+	size_t tile = TILE_MIN;
 
 	while (tile < TILE_MAX && density * (double)tile < 12)
 		tile *= 2;
@@ -126,10 +125,6 @@ choose_parts(struct trainer *t)
 			continue;
 		part->tile = tile_for((double)n / (double)levels / area);
 		part->tiles = pieces(m, part->tile);
-		part->join = TILE_JOIN / part->tile ? TILE_JOIN / part->tile : 1;
-		part->span = levels > 1 ? SPAN_MIN : SPAN_MAX;
-		part->dec_step = i == 1 ? 1 : BLOCK / part->span;
-		part->enc_step = (i == 1 ? SPAN_MAX : BLOCK) / part->span;
 	}
 }
 
@@ -236,7 +231,6 @@ place_row(struct trainer *t, size_t r, struct part *part)
 		stored = z.end[t->levels] - z.end[0];
 		if (t->o.soft_cap > 0)
 			cap(val, stored, (float)t->o.soft_cap);
-		memset(z.dz + z.end[0], 0, stored * sizeof *z.dz);
 		t->row_l0[t->at + r] += stored - zeros;
 		t->row_l1[t->at + r] += t->kernels->total(val, stored);
 	}

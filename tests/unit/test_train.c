@@ -356,6 +356,7 @@ struct shape {
 static const struct shape shapes[] = {
 	{1, 8, 16, 3, 0}, {1, 2, 1, 1, .5}, {3, 5, 7, 7, 0}, {70, 33, 65, 9, 0}, {130, 24, 200, 150, 0},
 	{5, 17, 1100, 40, 0}, {9, 20, 70, 2, -100}, {64, 100, 130, 5, -1}, {520, 16, 70, 20, 0}, {6, 400, 600, 500, 0},
+	{90, 192, 70, 30, 0},
 };
 
 static struct train_opts
@@ -673,25 +674,24 @@ hash_model(uint64_t h, const struct sae *s)
 }
 
 static uint64_t
-fingerprint(enum sae_arch arch, struct pool *pool, const struct simd *simd)
+shape_fingerprint(enum sae_arch arch, const struct shape *shape, struct pool *pool, const struct simd *simd)
 {
-	const struct shape shape = {600, 40, 700, 90, 0};
-	struct train_opts o = shape_opts(arch, &shape);
+	struct train_opts o = shape_opts(arch, shape);
 	struct train_result out;
 	struct trainer *t;
 	struct rng r;
 	struct sae s;
-	float *x = need(shape.n * shape.d * sizeof *x);
+	float *x = need(shape->n * shape->d * sizeof *x);
 	uint64_t h = 0xcbf29ce484222325u;
 	size_t i;
 
 	rng_seed(&r, 11, (uint64_t)arch);
-	s = random_model(&shape, &r);
-	fill(&r, x, shape.n * shape.d, 1);
+	s = random_model(shape, &r);
+	fill(&r, x, shape->n * shape->d, 1);
 	if (!(t = trainer_new(&s, &o, pool, simd, &err)))
 		bail("trainer");
 	for (i = 0; i < 3; i++) {
-		if (trainer_step(t, x, shape.n, 1e-3, &out, &err))
+		if (trainer_step(t, x, shape->n, 1e-3, &out, &err))
 			bail("step");
 		memset(out.seconds, 0, sizeof out.seconds);
 		h = hash(h, &out, sizeof out);
@@ -700,6 +700,19 @@ fingerprint(enum sae_arch arch, struct pool *pool, const struct simd *simd)
 	trainer_free(t);
 	sae_free(&s);
 	mem_free(x);
+	return h;
+}
+
+/* Widths with kernels of their own, and others. */
+static uint64_t
+fingerprint(enum sae_arch arch, struct pool *pool, const struct simd *simd)
+{
+	static const struct shape some[] = {{600, 40, 700, 90, 0}, {70, 192, 300, 40, 0}, {40, 300, 150, 40, 0}};
+	uint64_t h = 0;
+	size_t i;
+
+	for (i = 0; i < COUNT(some); i++)
+		h = h * 31 + shape_fingerprint(arch, &some[i], pool, simd);
 	return h;
 }
 
