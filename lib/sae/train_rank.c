@@ -265,8 +265,12 @@ rank_block(struct trainer *t)
 
 /* ---- BATCHTOPK: one cut for all rows, by two passes over the bits ---- */
 
+#define SAMPLE 16 /* every so manyth row says what is too small to count */
+
 struct count {
 	struct trainer *t;
+	size_t step;     /* of rows */
+	uint32_t least;  /* bits of the smallest that is counted */
 	uint32_t prefix; /* upper half of the bits, for the second pass */
 	bool second;
 };
@@ -278,17 +282,20 @@ count_job(void *arg, size_t job, unsigned thread)
 {
 	struct count *c = arg;
 	struct trainer *t = c->t;
-	uint32_t *h = t->lists[thread].histogram, bits;
-	size_t m = t->model->m, i, end = least((job + 1) * GROUP, t->n) * m;
+	struct lists *own = &t->lists[thread];
+	float below = c->least ? select_float(c->least - 1) : 0;
+	size_t m = t->model->m, r, n, i;
+	uint32_t bits;
 
-	for (i = job * GROUP * m; i < end; i++) {
-		if (!(t->p[i] > 0))
-			continue;
-		bits = select_bits(t->p[i]);
-		if (!c->second)
-			h[bits >> 16]++;
-		else if (bits >> 16 == c->prefix)
-			h[bits & 0xffff]++;
+	for (r = job * GROUP; r < least((job + 1) * GROUP, t->n); r += c->step) {
+		n = t->simd->compress_above(t->p + r * m, m, below, own->wide, own->values);
+		for (i = 0; i < n; i++) {
+			bits = select_bits(own->values[i]);
+			if (!c->second)
+				own->histogram[bits >> 16]++;
+			else if (bits >> 16 == c->prefix)
+				own->histogram[bits & 0xffff]++;
+		}
 	}
 }
 
@@ -339,23 +346,33 @@ equal_job(void *arg, size_t job, unsigned thread)
 void
 rank_batch(struct trainer *t)
 {
-	struct count c = {.t = t};
-	uint64_t want = (uint64_t)t->o.k * t->n, in, left;
+	struct count c = {.t = t, .step = SAMPLE};
+	uint64_t all = (uint64_t)t->o.k * t->n, want = 2 * t->o.k * pieces(t->n, SAMPLE), in, left;
 	uint32_t low;
 	size_t r;
 
 	t->batch_cut = select_float(1);
 	t->batch_ties = false;
+	for (r = 0; r < t->n; r++)
+		t->row_equal[r] = UINT32_MAX;
+	c.least = count_down(&c, &want, &in) << 16;
+	c.step = 1;
+	want = all;
 	c.prefix = count_down(&c, &want, &in);
-	if (!in) { /* fewer are positive */
-		for (r = 0; r < t->n; r++)
-			t->row_equal[r] = UINT32_MAX;
-		return;
+	if (!in && c.least) { /* the sample misled */
+		c.least = 0;
+		want = all;
+		c.prefix = count_down(&c, &want, &in);
 	}
+	if (!in) /* fewer are positive */
+		return;
 	c.second = true;
+	c.least = c.prefix << 16;
 	low = count_down(&c, &want, &in);
 	t->batch_cut = select_float(c.prefix << 16 | low);
 	t->batch_ties = in > want;
+	if (!t->batch_ties)
+		return;
 	pool_run(t->pool, equal_job, t, pieces(t->n, GROUP));
 	for (left = want, r = 0; r < t->n; r++) {
 		t->row_equal[r] = (uint32_t)least(t->row_equal[r], left);

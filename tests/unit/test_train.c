@@ -942,6 +942,40 @@ check_init(void)
 	sae_free(&s);
 }
 
+/* BATCHTOPK takes a look at every sixteenth row before it counts: here they are
+ * a hundred times as large as the others. */
+static void
+check_sample(void)
+{
+	const struct shape shape = {40, 12, 50, 6, 0};
+	struct train_opts o = shape_opts(ARCH_BATCHTOPK, &shape);
+	struct train_plain plain;
+	struct train_result a, b;
+	struct trainer *t;
+	struct rng r;
+	struct sae s;
+	float *x = need(40 * 12 * sizeof *x);
+	double off;
+	size_t i;
+
+	o.soft_cap = 0;
+	rng_seed(&r, 2, 8);
+	s = random_model(&shape, &r);
+	fill(&r, x, 40 * 12, .01);
+	for (i = 0; i < 40; i += 16)
+		fill(&r, x + i * 12, 12, 1);
+	if (train_plain_init(&plain, &s, &o, &err) || !(t = trainer_new(&s, &o, pools[1], tables[0], &err)))
+		bail("trainer");
+	if (trainer_step(t, x, 40, 1e-3, &a, &err) || train_step_plain(&plain, x, 40, 1e-3, &b, &err))
+		bail("step");
+	off = results_off(&a, &b, 1);
+	tap_ok(off < 2 * TOLERANCE && a.l0 > 5.9, "batchtopk: rows that are not like the others (off by %.1e)", off);
+	trainer_free(t);
+	train_plain_free(&plain);
+	sae_free(&s);
+	mem_free(x);
+}
+
 /* The threshold of BATCHTOPK keeps about k codes a row without a batch. */
 static void
 check_batch_threshold(void)
@@ -1017,6 +1051,7 @@ main(int argc, char **argv)
 	check_opts();
 	check_phases();
 	check_init();
+	check_sample();
 	check_batch_threshold();
 	mem_free(x);
 	for (i = 0; i < POOLS; i++)
