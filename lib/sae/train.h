@@ -44,10 +44,11 @@
  * floats, 6 KB m, of which what codes need is touched, 2 KB h d, and 4 MB a thread.
  *
  * CPU time of a step over that of its encoder product, AVX-512, B = 4096,
- * d = 768, m = 6144 (`make bench`): TOPK 64 1.6, BATCHTOPK 32 2.2; where half
- * of the latents are active, as at the start, RELU 4.6 and MSAE with 8 levels
- * 5.8; MSAE with a fifth active 3.5. Their sparse passes run at 60 to 75 % of what
- * the FMA units could, from the second-level cache.
+ * d = 768, m = 6144 (`make bench`): TOPK 64 and BATCHTOPK 32 1.7; where half of
+ * the latents are active, as at the start, RELU 4.6 to 5.2 and MSAE with 8 levels
+ * 5.7 to 6.2, the higher when other programs share the caches; MSAE with a fifth
+ * active 3.5. The sparse passes run at half to three quarters of what the FMA
+ * units could.
  */
 #ifndef SAE_TRAIN_H
 #define SAE_TRAIN_H
