@@ -91,19 +91,22 @@ NAME(dot_and_add_of)(float *out, float *acc, const float *row, size_t width, con
                      const uint16_t *idx, const float *val, size_t n)
 {
 	size_t whole = width - width % 16, t, i;
-	lanes s[16] = {{0}}, sum, g;
+	lanes s[16] = {{0}};
+	VEC sum[16 / VL], g; /* registers, not lanes: compilers take those apart in memory */
 	const float *w;
 	float tail;
+	size_t j;
 
 	for (t = 0; t < n; t++) {
 		w = src + idx[t] * ld;
-		sum = (lanes){0};
-		for (i = 0; i < whole; i += 16) {
-			g = LANES_AT(w + i);
-			sum += g * LANES_AT(row + i);
-			*(lanes *)(acc + i) += val[t] * g;
-		}
-		s[t % 16] = sum;
+		memset(sum, 0, sizeof sum);
+		for (i = 0; i < whole; i += 16)
+			for (j = 0; j < 16 / VL; j++) {
+				g = *(const VEC *)(w + i + j * VL);
+				sum[j] += g * *(const VEC *)(row + i + j * VL);
+				*(VEC *)(acc + i + j * VL) += val[t] * g;
+			}
+		memcpy(&s[t % 16], sum, sizeof sum);
 		if (t % 16 == 15 || t + 1 == n)
 			NAME(lanes_up)(out + t / 16 * 16, s, t % 16 + 1);
 	}

@@ -25,7 +25,6 @@
 /* Sixteen lanes whatever the width of a register: dot products have to add up
  * in the same order everywhere. */
 typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
-#define LANES_AT(p) (*(const lanes *)(p))
 
 /* The first and the last two lanes of each quarter of a and b, alternating;
  * the first and last halves of a and b; even and odd quarters. */
