@@ -15,6 +15,7 @@ static const struct { const char *name, *what; } programs[] = {
 	{"read-embeddings", "files of rows to a stream"},
 	{"plant-embeddings", "rows made of known concepts, to try things on"},
 	{"normalize", "centre and scale, or take that back"},
+	{"sae-train", "train a sparse autoencoder on embeddings"},
 	{"sae-encode", "embeddings to sparse codes"},
 	{"topk", "keep the largest codes of each row"},
 	{"sae-decode", "codes back to embeddings"},

@@ -1,7 +1,8 @@
 # The same checks over every program. A case is a command that runs on the
 # small world; `each` runs a check on every case of the kinds named, with
 #   cmd   the command as an array      in    its standard input (/dev/null: none)
-#   name  the program                  kind  filter, text, source
+#   name  the program                  kind  filter, text, source, or model (writes
+#                                            a file of its own)
 
 load helper
 
@@ -26,11 +27,12 @@ text   | write-embeddings -                  | x.sae
 text   | frames                              | z.sae
 text   | frames --text --rows                | z.sae
 text   | frames --check                      | z.sae
+model  | sae-train --latents 16 --nesting 4,16 --batch 16 --steps 3 -o /dev/null | raw.sae
 source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
 '
-PROGRAMS='read-embeddings plant-embeddings normalize sae-encode topk sae-decode concept-score report write-embeddings frames'
+PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode concept-score report write-embeddings frames'
 
 setup_file() {
 	pick_python
@@ -183,7 +185,7 @@ every_program() {
 		refused 66 "${cmd[@]}" -i no/such/file
 		says no/such/file
 	}
-	each check filter text
+	each check filter text model
 	for case in "read-embeddings no/such/file" "normalize -m no/such/file" "normalize --stats no/such/file" \
 		"sae-encode -m no/such/file" "sae-decode -m no/such/file" "concept-score -c no/such/file" \
 		"read-embeddings raw.npy --ids no/such/file" "frames --pack -i no/such/file"; do
@@ -198,7 +200,7 @@ every_program() {
 		refused "66 74" "${cmd[@]}" -i .
 	}
 	status_is() { [[ " $1 " == *" $status "* ]] || problem "status $status, expected $1: $last: $(cat "$ERR")"; }
-	each check filter text
+	each check filter text model
 }
 
 @test "-i FILE and standard input are the same" {
@@ -218,7 +220,7 @@ every_program() {
 		dd if="$in" bs=7 2>/dev/null | "${cmd[@]}" >"$T/b"
 		same "$T/a" "$T/b"
 	}
-	each check filter text
+	each check filter text model
 }
 
 @test "truncated streams are 65, wherever the cut is" {
@@ -236,7 +238,7 @@ every_program() {
 			says "standard input"
 		done
 	}
-	each check filter text
+	each check filter text model
 }
 
 @test "foreign bytes are 65" {
@@ -266,7 +268,7 @@ every_program() {
 		refused 65 "${cmd[@]}" <"$T/npy"
 		says "read-embeddings"
 	}
-	each check filter text
+	each check filter text model
 }
 
 @test "standard input that is closed is no stream" {
@@ -276,7 +278,7 @@ every_program() {
 		status_is 65 74
 		one_line "$name"
 	}
-	each check filter text
+	each check filter text model
 }
 
 @test "an error frame from the stage before is an error here" {
@@ -336,7 +338,7 @@ tty() { # CMD: run by a shell with a terminal for what is not redirected
 		says "$name: "
 		says "terminal"
 	}
-	each check filter text
+	each check filter text model
 }
 
 @test "a closed standard output is 74" {
@@ -346,7 +348,7 @@ tty() { # CMD: run by a shell with a terminal for what is not redirected
 		status_is 74
 		one_line "$name"
 	}
-	each check filter text source
+	each check filter text source model
 	for name in $PROGRAMS; do
 		cmd=("$name" --help) case="$name --help" in=/dev/null
 		check
@@ -363,7 +365,7 @@ tty() { # CMD: run by a shell with a terminal for what is not redirected
 		one_line "$name"
 		says "No space left"
 	}
-	each check filter text source
+	each check filter text source model
 	for name in $PROGRAMS; do
 		cmd=("$name" --help) case="$name --help" in=/dev/null
 		check
@@ -626,7 +628,7 @@ source | read-embeddings raw.npy                    | /dev/null' each check sour
 		says "4096"
 		says "--max-frame"
 	}
-	each check filter text
+	each check filter text model
 }
 
 # ---- status ----
@@ -645,7 +647,7 @@ source | read-embeddings raw.npy                    | /dev/null' each check sour
 		head -c 300 "$in" | "${cmd[@]}" --status "$T/status" >"$T/out" 2>/dev/null || true
 		grep -qF "state=\"failed\"" "$T/status" || problem "a failure is not in --status"
 	}
-	each check filter text source
+	each check filter text source model
 }
 
 @test "-v says what went through, -q nothing" {
@@ -657,7 +659,7 @@ source | read-embeddings raw.npy                    | /dev/null' each check sour
 		status_is 0
 		silent
 	}
-	each check filter text source
+	each check filter text source model
 }
 
 @test "programs are silent when all is well" {
@@ -665,7 +667,7 @@ source | read-embeddings raw.npy                    | /dev/null' each check sour
 		ok "${cmd[@]}" <"$in"
 		silent
 	}
-	each check filter text source
+	each check filter text source model
 }
 
 # ---- files and signals ----

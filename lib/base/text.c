@@ -133,3 +133,18 @@ text_printable(char *out, size_t size, const char *s, size_t n)
 	out[o] = 0;
 	return out;
 }
+
+char *
+text_join(char *out, size_t size, char *const *words, size_t n)
+{
+	size_t at = 0, i;
+
+	out[0] = 0;
+	for (i = 0; i < n && size - at > 8; i++) {
+		if (i)
+			out[at++] = ' ';
+		text_printable(out + at, size - at, words[i], strlen(words[i]));
+		at += strlen(out + at);
+	}
+	return out;
+}

@@ -21,4 +21,7 @@ int text_natural_cmp(const char *a, const char *b);
  * cut and ends in "...". size >= 4. Returns out. */
 char *text_printable(char *out, size_t size, const char *s, size_t n);
 
+/* words[0..n-1] parted by spaces, printable, cut to size >= 4. Returns out. */
+char *text_join(char *out, size_t size, char *const *words, size_t n);
+
 #endif

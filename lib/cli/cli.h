@@ -98,6 +98,7 @@ struct run {
 	uint64_t head_number;
 	bool text;           /* set by start: writes text (run_text), no stream */
 	bool no_in;          /* set by start: reads no stream */
+	bool resumable;      /* what a signal stops can be gone on with: exit 75, not 128 + signal */
 	char command[2048];  /* own options and operands, quoted: for prov */
 	struct csr sorted;   /* run_sparse's */
 	FILE *text_file;
@@ -151,6 +152,10 @@ uint64_t run_batch(const struct run *r, uint64_t asked, uint64_t cols, uint64_t 
 /* Says how far along: rows done of total (0: unknown). Shown only on a
  * terminal, at most six times a second. Also keeps --status fresh. */
 void run_progress(struct run *r, uint64_t done, uint64_t total);
+/* The same with a text of one's own. */
+void run_progress_line(struct run *r, const char *text);
+/* Takes it away, before something else is written. */
+void run_progress_clear(struct run *r);
 
 /* True once SIGINT or SIGTERM came: finish the frame and return run_stop. */
 bool run_stopped(void);

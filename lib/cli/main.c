@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/private.h"
 
@@ -43,7 +44,7 @@ warn(const struct run *r, const char *fmt, ...)
 
 	if (r->common.quiet)
 		return;
-	progress_clear((struct run *)(uintptr_t)r);
+	run_progress_clear((struct run *)(uintptr_t)r);
 	fprintf(stderr, "%s: ", r->program->name);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
@@ -233,9 +234,9 @@ fail(struct run *r)
 	if (r->out)
 		stream_fail(r->out, r->program->name, text);
 	fflush(stdout);
-	progress_clear(r);
+	run_progress_clear(r);
 	fprintf(stderr, "%s: %s\n", r->program->name, text);
-	if (sig)
+	if (sig && !r->resumable)
 		r->err.code = 128 + sig;
 }
 

@@ -16,10 +16,8 @@ volatile const int *signals_stop(void); /* the signal that asked us to stop, or 
 bool signals_asked_report(void);        /* SIGUSR1 since the last call */
 
 /* status.c */
-double clock_now(void);
 void status_tick(struct run *r);   /* --status and SIGUSR1, when due */
 void status_final(struct run *r, int code);
-void progress_clear(struct run *r);
 void progress_free(struct run *r);
 
 #endif

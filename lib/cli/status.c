@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/private.h"
 
 #define STATUS_SECONDS 5
@@ -18,15 +19,6 @@ struct progress {
 	bool shown, terminal;
 	uint64_t done, total;
 };
-
-double
-clock_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static struct stream_counts
 counts(const struct stream *s)
@@ -119,7 +111,7 @@ report_line(struct run *r)
 
 	human_bytes(a, sizeof a, (double)in.bytes);
 	human_bytes(b, sizeof b, (double)out.bytes);
-	progress_clear(r);
+	run_progress_clear(r);
 	fprintf(stderr, "%s: %" PRIu64 " rows, %s in, %s out, %.2f s (%.2f s waiting), %.0f rows/s, peak %.0f MB\n", r->program->name,
 	        rows, a, b, elapsed, in.waited + out.waited, elapsed > 0 ? (double)rows / elapsed : 0, peak_bytes() / 1e6);
 }
@@ -138,7 +130,7 @@ status_tick(struct run *r)
 void
 status_final(struct run *r, int code)
 {
-	progress_clear(r);
+	run_progress_clear(r);
 	if (r->common.status)
 		write_status(r, code ? "failed" : "done");
 	if (r->common.verbose && !code)
@@ -158,17 +150,35 @@ progress_of(struct run *r)
 	return r->progress;
 }
 
-void
-run_progress(struct run *r, uint64_t done, uint64_t total)
+static bool
+progress_due(struct run *r)
 {
 	struct progress *p = progress_of(r);
-	double t = clock_now(), elapsed = t - r->started, rate;
+	double t = clock_now();
 
 	status_tick(r);
 	if (!p || !p->terminal || t < p->due)
-		return;
+		return false;
 	p->due = t + PROGRESS_SECONDS;
-	p->shown = true;
+	return p->shown = true;
+}
+
+void
+run_progress_line(struct run *r, const char *text)
+{
+	if (!progress_due(r))
+		return;
+	fprintf(stderr, "\r%s: %s\033[K", r->program->name, text);
+	fflush(stderr);
+}
+
+void
+run_progress(struct run *r, uint64_t done, uint64_t total)
+{
+	double elapsed = clock_now() - r->started, rate;
+
+	if (!progress_due(r))
+		return;
 	rate = elapsed > 0 ? (double)done / elapsed : 0;
 	fprintf(stderr, "\r%s: %" PRIu64, r->program->name, done);
 	if (total)
@@ -180,7 +190,7 @@ run_progress(struct run *r, uint64_t done, uint64_t total)
 }
 
 void
-progress_clear(struct run *r)
+run_progress_clear(struct run *r)
 {
 	if (r->progress && r->progress->shown) {
 		fputs("\r\033[K", stderr);

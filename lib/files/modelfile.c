@@ -400,8 +400,14 @@ check_saved(const struct sae *s, const struct slot *t, size_t n, struct err *e)
 int
 model_save(struct sae *s, const char *path, const char *const *extra, struct err *e)
 {
+	return model_save_with(s, path, extra, NULL, 0, e);
+}
+
+int
+model_save_with(struct sae *s, const char *path, const char *const *extra, const struct st_out *more, size_t nmore, struct err *e)
+{
 	struct slot slots[MAX_SLOTS];
-	struct st_out out[MAX_SLOTS];
+	struct st_out out[MAX_SLOTS + MODEL_MAX_MORE];
 	struct pairs p = {0};
 	size_t n = slots_of(s, s->threshold != NULL, slots), nextra = 0, i;
 
@@ -409,7 +415,9 @@ model_save(struct sae *s, const char *path, const char *const *extra, struct err
 	if (check_saved(s, slots, n, e))
 		return infile_blame(e, path);
 	for (i = 0; i < n; i++)
-		out[i] = (struct st_out){slots[i].name, slots[i].ndim, {slots[i].shape[0], slots[i].shape[1]}, slots[i].data};
+		out[i] = (struct st_out){slots[i].name, DT_F4, slots[i].ndim, {slots[i].shape[0], slots[i].shape[1]}, slots[i].data};
+	for (i = 0; i < nmore && i < MODEL_MAX_MORE; i++)
+		out[n++] = more[i];
 	while (extra && extra[2 * nextra])
 		nextra++;
 	p.pair = calloc(16 + nextra, sizeof *p.pair);
@@ -470,7 +478,7 @@ stats_load(const char *path, float **mean, size_t *d, float *scale, struct err *
 int
 stats_save(const char *path, const float *mean, size_t d, float scale, uint64_t rows, struct err *e)
 {
-	const struct st_out out[] = {{"mean", 1, {d}, mean}, {"scale", 1, {1}, &scale}};
+	const struct st_out out[] = {{"mean", DT_F4, 1, {d}, mean}, {"scale", DT_F4, 1, {1}, &scale}};
 	char count[24], version[] = VERSION, format[] = "msae-stats";
 	const struct st_meta meta[] = {{"format", format}, {"version", version}, {"rows", count}};
 

@@ -3,6 +3,7 @@
 #define FILES_MODELFILE_H
 
 #include "base/model.h"
+#include "files/safetensors.h"
 
 /* Reads a native model (safetensors with format=msae). Every tensor must be
  * there, agree in shape and be finite; scale must be > 0. s is owned by the
@@ -13,6 +14,11 @@ int model_load(struct sae *s, const char *path, struct err *e);
  * scale of 0, topk without k ...) is not written: CODE_DATA. extra: further
  * __metadata__ pairs (key, value, key, value ... NULL), or NULL. */
 int model_save(struct sae *s, const char *path, const char *const *extra, struct err *e);
+
+/* The same with further tensors, at most MODEL_MAX_MORE, behind the model's own:
+ * what model_load does not ask for it does not read. */
+#define MODEL_MAX_MORE 32
+int model_save_with(struct sae *s, const char *path, const char *const *extra, const struct st_out *more, size_t nmore, struct err *e);
 
 /* Mean and scale alone, as `normalize --stats` keeps them: a safetensors file
  * with `mean` [d] and `scale` [1] (any model file serves too). *mean is

@@ -365,6 +365,17 @@ st_read_f32(const struct st_file *f, const struct st_tensor *t, float *dst, stru
 	return infile_blame(e, f->path);
 }
 
+int
+st_read_raw(const struct st_file *f, const struct st_tensor *t, void *dst, struct err *e)
+{
+	char text[NAME_SHOWN];
+
+	if (!infile_read_at(f->fd, dst, (size_t)t->bytes, t->at, e))
+		return 0;
+	err_add(e, "tensor %s", shown(text, t->name));
+	return infile_blame(e, f->path);
+}
+
 /* A JSON string whatever the bytes: a path in the metadata need not be UTF-8,
  * and a long run must not fail at its end for that. */
 static json_t *
@@ -394,11 +405,11 @@ add_new(json_t *object, const char *key, json_t *v)
 }
 
 static bool
-float_bytes(const struct st_out *t, size_t *bytes)
+bytes_of(const struct st_out *t, size_t *bytes)
 {
 	unsigned i;
 
-	*bytes = sizeof *t->data;
+	*bytes = dtype_size(t->dtype);
 	for (i = 0; i < t->ndim; i++)
 		if (t->shape[i] > SIZE_MAX || !size_mul(*bytes, (size_t)t->shape[i], bytes))
 			return false;
@@ -412,14 +423,14 @@ describe(const struct st_out *t, uint64_t *at)
 	size_t bytes;
 	unsigned i;
 
-	if (!float_bytes(t, &bytes)) {
+	if (!bytes_of(t, &bytes)) {
 		json_decref(shape);
 		return NULL;
 	}
 	for (i = 0; i < t->ndim; i++)
 		json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
 	*at += bytes;
-	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
+	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", t->dtype == DT_U8 ? "U64" : "F32", "shape", shape,
 	                 "data_offsets", (json_int_t)(*at - bytes), (json_int_t)*at);
 }
 
@@ -466,7 +477,7 @@ write_all(int fd, const char *text, const struct st_out *t, size_t nt, char *sha
 	if (put(fd, &sum, head, 8) || put(fd, &sum, text, n) || put(fd, &sum, "       ", len - n))
 		return -1;
 	for (i = 0; i < nt; i++)
-		if (!float_bytes(&t[i], &bytes) || put(fd, &sum, t[i].data, bytes))
+		if (!bytes_of(&t[i], &bytes) || put(fd, &sum, t[i].data, bytes))
 			return -1;
 	if (sha256)
 		digest_hex(&sum, sha256);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 
 #define LANES 8
+#define NEAREST 1e-30 /* a row where the median is does not weigh infinitely */
 
 int
 norm_fit_init(struct norm_fit *f, size_t d, struct err *e)
@@ -87,6 +88,58 @@ norm_fit_result(const struct norm_fit *f, float *mean, float *scale)
 		return 0;
 	*scale = 1;
 	return 1;
+}
+
+/* One iteration: each row weighs as much as it is near. sum [d] is scratch;
+ * *moved gets how far the point went, the result is the mean distance. */
+static double
+median_step(double *point, double *sum, const float *x, size_t n, size_t d, double *moved)
+{
+	double weights = 0, distances = 0, square, far, delta;
+	size_t r, i;
+
+	memset(sum, 0, d * sizeof *sum);
+	for (r = 0; r < n; r++, x += d) {
+		square = 0;
+		for (i = 0; i < d; i++) {
+			delta = x[i] - point[i];
+			square += delta * delta;
+		}
+		far = fmax(sqrt(square), NEAREST);
+		distances += far;
+		weights += 1 / far;
+		for (i = 0; i < d; i++)
+			sum[i] += x[i] / far;
+	}
+	square = 0;
+	for (i = 0; i < d; i++) {
+		delta = sum[i] / weights - point[i];
+		square += delta * delta;
+		point[i] += delta;
+	}
+	*moved = sqrt(square);
+	return distances / (double)n;
+}
+
+int
+norm_median(float *out, const float *x, size_t n, size_t d, struct err *e)
+{
+	double *point = mem_alloc(2 * d * sizeof *point), far, moved;
+	size_t r, i, turns = 0;
+
+	if (!point)
+		return err_memory(e, "median", 2 * d * sizeof *point);
+	memset(point, 0, d * sizeof *point);
+	for (r = 0; r < n; r++)
+		for (i = 0; i < d; i++)
+			point[i] += x[r * d + i] / (double)n;
+	do
+		far = median_step(point, point + d, x, n, d, &moved);
+	while (moved > 1e-6 * far && ++turns < 100);
+	for (i = 0; i < d; i++)
+		out[i] = (float)point[i];
+	mem_free(point);
+	return 0;
 }
 
 void

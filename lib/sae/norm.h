@@ -28,6 +28,11 @@ void norm_fit_rows(struct norm_fit *f, const float *x, size_t n);
 int norm_fit_result(const struct norm_fit *f, float *mean, float *scale);
 void norm_fit_free(struct norm_fit *f);
 
+/* The geometric median of x [n,d], n > 0: the point nearest to all rows, by
+ * Weiszfeld's iteration from the mean (until it moves less than 1e-6 of the
+ * rows' mean distance, at most 100 times). Takes d doubles for a while. */
+int norm_median(float *out, const float *x, size_t n, size_t d, struct err *e);
+
 /* out [n,d]; out may be x. */
 void norm_apply(float *out, const float *x, size_t n, size_t d, const float *mean, float scale, const struct simd *simd);
 void norm_undo(float *out, const float *x, size_t n, size_t d, const float *mean, float scale, const struct simd *simd);

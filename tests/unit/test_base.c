@@ -15,6 +15,7 @@
 #include "base/moments.h"
 #include "base/pool.h"
 #include "base/rng.h"
+#include "base/shuffle.h"
 #include "base/strcount.h"
 #include "base/text.h"
 #include "tap.h"
@@ -254,6 +255,53 @@ test_counts(void)
 	rowstats_free(&r);
 }
 
+/* Every number once, and not in order, for sizes around powers of two. */
+static void
+test_shuffle(void)
+{
+	static const size_t sizes[] = {1, 2, 3, 4, 5, 63, 64, 65, 1000, 4096, 4097};
+	unsigned char seen[4097];
+	uint32_t list[4097];
+	struct shuffle s, other;
+	size_t k, i, n, moved, twice, differ;
+	uint64_t at;
+
+	for (k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+		n = sizes[k];
+		shuffle_init(&s, n, 7, 1);
+		shuffle_init(&other, n, 7, 2);
+		memset(seen, 0, sizeof seen);
+		moved = twice = differ = 0;
+		for (i = 0; i < n; i++) {
+			at = shuffle_at(&s, i);
+			twice += at >= n || seen[at]++;
+			moved += at != i;
+			differ += at != shuffle_at(&other, i);
+		}
+		tap_ok(!twice && (n < 60 || (moved > n * 9 / 10 && differ > n * 9 / 10)), "shuffle of %zu: a permutation, another for another epoch", n);
+		shuffle_list(list, n, 7, 1);
+		memset(seen, 0, sizeof seen);
+		for (i = 0, twice = 0, moved = 0; i < n; i++) {
+			twice += list[i] >= n || seen[list[i]]++;
+			moved += list[i] != i;
+		}
+		tap_ok(!twice && (n < 60 || moved > n * 9 / 10), "list of %zu: likewise", n);
+	}
+	shuffle_init(&s, (uint64_t)1 << 40, 1, 1);
+	tap_ok(shuffle_at(&s, 12345678901u) < (uint64_t)1 << 40, "a permutation too large to keep");
+}
+
+static void
+test_join(void)
+{
+	char one[] = "a", two[] = "b\n", three[] = "a long one that does not fit", out[16];
+	char *words[] = {one, two, three};
+
+	tap_ok(!strcmp(text_join(out, sizeof out, words, 0), ""), "no words");
+	tap_ok(!strcmp(text_join(out, sizeof out, words, 2), "a b\\x0a"), "words, printable: %s", out);
+	tap_ok(strlen(text_join(out, sizeof out, words, 3)) < sizeof out, "cut to size: %s", out);
+}
+
 int
 main(void)
 {
@@ -264,6 +312,8 @@ main(void)
 	test_files();
 	test_pool();
 	test_random();
+	test_shuffle();
+	test_join();
 	test_counts();
 	return tap_done();
 }

@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files/checkpoint.h"
 #include "files/concepts.h"
 #include "files/lines.h"
 #include "files/matfile.h"
 #include "files/modelfile.h"
+#include "files/rowstore.h"
 #include "files/safetensors.h"
 #include "tap.h"
 
@@ -714,7 +716,7 @@ st_digest(void)
 	/* sha256sum of the file's bytes */
 	static const char want[] = "55c0ab0986d405d523d55d2cd65e54341deda18a89421265c472bef6c95220bd";
 	const float x[2] = {1, 2};
-	const struct st_out t = {"x", 1, {2}, x};
+	const struct st_out t = {"x", DT_F4, 1, {2}, x};
 	char sum[65];
 	struct st_file f;
 	const char *path = in_dir("digest.safetensors");
@@ -832,8 +834,8 @@ st_saving(void)
 	char key[] = "k\"\n", value[] = "caf\xc3\xa9\t\"", odd[] = "bad\xff", odd_key[] = "o";
 	const struct st_meta meta[] = {{key, value}, {odd_key, odd}};
 	const float x[4] = {1, -0.0f, 3e-40f, 4};
-	const struct st_out t[] = {{"two words", 2, {2, 2}, x}, {"scalar", 0, {0}, x + 3}, {"none", 1, {0}, x}};
-	const struct st_out twice[] = {{"a", 1, {1}, x}, {"a", 1, {1}, x}};
+	const struct st_out t[] = {{"two words", DT_F4, 2, {2, 2}, x}, {"scalar", DT_F4, 0, {0}, x + 3}, {"none", DT_F4, 1, {0}, x}};
+	const struct st_out twice[] = {{"a", DT_F4, 1, {1}, x}, {"a", DT_F4, 1, {1}, x}};
 	const char *path = in_dir("m.safetensors");
 	struct st_file f;
 	char sum[65], again[65];
@@ -1376,6 +1378,107 @@ lines_many(void)
 	free(text);
 }
 
+/* Rows whose first number says which row they are. */
+static void
+check_epoch(struct rowstore *s, uint64_t epoch, size_t most, float *order, const char *what)
+{
+	unsigned char *seen = calloc(1, (size_t)s->rows);
+	float *x = malloc(most * (size_t)s->cols * sizeof *x);
+	size_t n, i, wrong = 0, got = 0;
+
+	rowstore_seek(s, epoch, 0);
+	while (!rowstore_next(s, most, x, &n, &err) && n)
+		for (i = 0; i < n; i++) {
+			wrong += x[i * s->cols + 1] != -x[i * s->cols] || seen[(size_t)x[i * s->cols]]++;
+			order[got++] = x[i * s->cols];
+		}
+	tap_ok(got == s->rows && !wrong, "rowstore: %s: every row once", what);
+	free(seen);
+	free(x);
+}
+
+static void
+check_seeks(struct rowstore *s, uint64_t epoch, const float *order, const char *what)
+{
+	float x[3 * 2];
+	size_t n, wrong = 0;
+	uint64_t at;
+
+	for (at = 0; at < s->rows; at += 37) {
+		rowstore_seek(s, epoch, at);
+		wrong += rowstore_next(s, 3, x, &n, &err) || n != (s->rows - at < 3 ? s->rows - at : 3) || x[0] != order[at] ||
+		         (n > 2 && x[4] != order[at + 2]);
+	}
+	tap_ok(!wrong, "rowstore: %s: the same order from anywhere", what);
+}
+
+static void
+rowstore_orders(void)
+{
+	enum { ROWS = 1000 };
+	static float rows[2 * ROWS], a[ROWS], b[ROWS], c[ROWS];
+	static const struct { uint64_t window; const char *name; } windows[] = {{1 << 20, "one window"}, {2048, "windows of 256 rows"}, {1, "the smallest window"}};
+	struct rowstore s;
+	size_t i, moved, w;
+
+	for (i = 0; i < ROWS; i++) {
+		rows[2 * i] = (float)i;
+		rows[2 * i + 1] = -(float)i;
+	}
+	tap_ok(!rowstore_spool(&s, 2, &err) && !rowstore_add(&s, rows, 600, &err) && !rowstore_add(&s, rows + 1200, 400, &err) && s.rows == ROWS,
+	       "rowstore: a spool");
+	for (w = 0; w < 3; w++) {
+		tap_ok(!rowstore_order(&s, true, windows[w].window, 5, &err), "rowstore: %s", windows[w].name);
+		check_epoch(&s, 0, 64, a, windows[w].name);
+		check_epoch(&s, 1, 64, b, "the next epoch");
+		check_epoch(&s, 0, 1000, c, "the first again, in one batch");
+		for (i = 0, moved = 0; i < ROWS; i++)
+			moved += a[i] != b[i];
+		tap_ok(moved > ROWS * 9 / 10 && !memcmp(a, c, sizeof a), "rowstore: %s: an order for each epoch", windows[w].name);
+		check_seeks(&s, 0, a, windows[w].name);
+	}
+	tap_ok(!rowstore_order(&s, false, 1, 5, &err), "rowstore: in order");
+	check_epoch(&s, 3, 64, a, "in order");
+	for (i = 0, moved = 0; i < ROWS; i++)
+		moved += a[i] != (float)i;
+	tap_ok(!moved, "rowstore: as they lie");
+	rowstore_close(&s);
+	rowstore_close(&s);
+}
+
+static void
+checkpoints(void)
+{
+	uint64_t steps = 1234567890123456789u, got_steps = 0;
+	float m[6] = {1, 2, 3, 4, 5, 6}, got[6] = {0};
+	const struct checkpoint_tensor out[] = {{"steps", DT_U8, 1, 1, &steps}, {"adam_m", DT_F4, 2, 3, m}};
+	const struct checkpoint_tensor in[] = {{"steps", DT_U8, 1, 1, &got_steps}, {"adam_m", DT_F4, 2, 3, got}};
+	const struct checkpoint_tensor turned = {"adam_m", DT_F4, 3, 2, got}, none = {"adam_v", DT_F4, 2, 3, got}, type = {"adam_m", DT_U8, 2, 3, got};
+	const char *const meta[] = {"checkpoint", "1", "recipe", "arch=relu", NULL};
+	const char *path = in_dir("a.checkpoint");
+	struct checkpoint c;
+	struct sae s, back;
+
+	sae_init(&s, 2, 3, 0, &err);
+	s.arch = ARCH_RELU;
+	s.W_dec[5] = 7;
+	tap_ok(!checkpoint_save(path, &s, out, 2, meta, &err), "checkpoint: saved");
+	tap_ok(!model_load(&back, path, &err) && back.W_dec[5] == 7, "checkpoint: is a model");
+	sae_free(&back);
+	tap_ok(!checkpoint_open(&c, path, &err) && !strcmp(checkpoint_meta(&c, "recipe", &err), "arch=relu"), "checkpoint: opened");
+	tap_ok(!checkpoint_restore(&c, in, 2, &err) && got_steps == steps && !memcmp(m, got, sizeof m), "checkpoint: restored, 64 bits and all");
+	refused(checkpoint_restore(&c, &turned, 1, &err), CODE_DATA, path, "shape", "checkpoint: another shape");
+	refused(checkpoint_restore(&c, &type, 1, &err), CODE_DATA, path, "adam_m", "checkpoint: another type");
+	refused(checkpoint_restore(&c, &none, 1, &err), CODE_DATA, path, "adam_v is missing", "checkpoint: a tensor that is not there");
+	tap_ok(!checkpoint_meta(&c, "data", &err) && err.code == CODE_DATA, "checkpoint: metadata that is not there");
+	checkpoint_close(&c);
+	m[3] = NAN;
+	tap_ok(!checkpoint_save(path, &s, out, 2, meta, &err) && !checkpoint_open(&c, path, &err), "checkpoint: with a NaN");
+	refused(checkpoint_restore(&c, in, 2, &err), CODE_DATA, path, "NaN", "checkpoint: NaN is not restored");
+	checkpoint_close(&c);
+	sae_free(&s);
+}
+
 int
 main(void)
 {
@@ -1417,6 +1520,8 @@ main(void)
 	lines_long();
 	lines_refused();
 	lines_many();
+	rowstore_orders();
+	checkpoints();
 	empty_dir();
 	tap_ok(!rmdir(dir), "the test leaves nothing");
 	return tap_done();

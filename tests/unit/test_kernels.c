@@ -1042,6 +1042,35 @@ test_plant(void)
 	test_plant_model(0.3, 0.5);
 }
 
+/* In one dimension the geometric median is a median; far points do not draw it
+ * as they draw the mean; where it lies, unit vectors to the rows sum to 0. */
+static void
+test_median(void)
+{
+	const float line[] = {1, 2, 3, 4, 1000}, same[] = {2, 2, 2, 2};
+	float out[5] = {0}, x[40 * 5];
+	double sum[5] = {0}, far, most = 0;
+	struct rng r;
+	size_t i, j;
+
+	tap_ok(!norm_median(out, line, 5, 1, &err) && fabs(out[0] - 3) < 0.1, "median: of numbers %g", (double)out[0]);
+	tap_ok(!norm_median(out, same, 2, 2, &err) && out[0] == 2 && out[1] == 2, "median: of equal rows");
+	rng_seed(&r, 1, 1);
+	for (i = 0; i < 200; i++)
+		x[i] = (float)(rng_normal(&r) * (i < 20 ? 50 : 1));
+	tap_ok(!norm_median(out, x, 40, 5, &err), "median: of rows");
+	for (i = 0; i < 40; i++) {
+		far = 0;
+		for (j = 0; j < 5; j++)
+			far += (x[i * 5 + j] - (double)out[j]) * (x[i * 5 + j] - (double)out[j]);
+		for (j = 0; j < 5; j++)
+			sum[j] += (x[i * 5 + j] - (double)out[j]) / sqrt(far);
+	}
+	for (j = 0; j < 5; j++)
+		most = fmax(most, fabs(sum[j]));
+	tap_ok(most < 1e-3, "median: the pulls cancel (%g)", most);
+}
+
 int
 main(void)
 {
@@ -1068,6 +1097,7 @@ main(void)
 	test_pick();
 	test_norm_fit();
 	test_norm_apply();
+	test_median();
 	test_plant();
 	for (i = 0; i < POOLS; i++)
 		pool_free(pools[i]);
