@@ -13,7 +13,7 @@ struct self {
 	uint64_t rows, dim, concepts, seed, batch;
 	double active, power, noise;
 	const char *truth, *names;
-	bool codes;
+	bool codes, vocabulary;
 	struct plant plant;
 	struct mat x;
 	struct csr z;
@@ -30,6 +30,7 @@ static const struct opt opts[] = {
 	OPT_FLOAT(0, "noise", struct self, noise, "S", "norm of the noise beside concepts of strength 1\n(default 0.2)"),
 	OPT_STR(0, "truth", struct self, truth, "FILE", "write the truth there: a model file whose decoder rows are\nthe planted directions, with an encoder that reads them"),
 	OPT_STR(0, "names", struct self, names, "FILE", "write the concepts' names there, for concept-score -c\n(goes with --truth)"),
+	OPT_FLAG(0, "vocabulary", struct self, vocabulary, "send the concepts themselves instead: a row each, its name as\nid, as text embeddings of words would be"),
 	OPT_FLAG(0, "codes", struct self, codes, "send the planted strengths along as column `planted`"),
 	OPT_UINT('b', "batch", struct self, batch, "ROWS", "rows a frame (default: as many as make 1 MiB)"),
 	OPT_END
@@ -85,10 +86,27 @@ start(struct run *r)
 		return run_usage(r, "--dim is 1 to 65536, --concepts 1 to 1000000");
 	if (s->active <= 0 || s->active > (double)s->concepts / 2 || s->power < 0 || s->noise < 0)
 		return run_usage(r, "--active is more than 0 and at most half of --concepts; --power and --noise are not negative");
+	if (s->vocabulary && s->codes)
+		return run_usage(r, "--vocabulary: has no --codes");
+	if (s->vocabulary)
+		s->rows = s->concepts;
 	s->batch = run_batch(r, s->batch, s->dim, s->rows);
 	if (plant_init(&s->plant, &o, &r->err))
 		return r->err.code;
 	return mat_resize(&s->x, (size_t)s->batch, (size_t)s->dim, "x", &r->err);
+}
+
+static int
+fill_rows(struct run *r, uint64_t row, size_t n)
+{
+	struct self *s = r->self;
+	size_t d = (size_t)s->dim, i;
+
+	if (!s->vocabulary)
+		return plant_rows(&s->plant, row, n, r->pool, s->x.data, s->codes ? &s->z : NULL, &r->err);
+	for (i = 0; i < n * d; i++)
+		s->x.data[i] = s->plant.offset[i % d] + s->plant.dictionary[row * d + i];
+	return 0;
 }
 
 static int
@@ -102,10 +120,10 @@ put_rows(struct run *r, uint64_t row, size_t n)
 	s->ids.len = 0;
 	for (i = 0; i < n; i++) {
 		snprintf(id, sizeof id, "row-%llu", (unsigned long long)(row + i));
-		if (mp_put_str(&s->ids, id, &r->err))
+		if (mp_put_str(&s->ids, s->vocabulary ? plant_name((size_t)(row + i), id) : id, &r->err))
 			return r->err.code;
 	}
-	if (plant_rows(&s->plant, row, n, r->pool, s->x.data, s->codes ? &s->z : NULL, &r->err) ||
+	if (fill_rows(r, row, n) ||
 	    run_put_dense(r, &f, "x", s->x.data, (size_t)s->dim) || frame_put_strings(&f, "id", n, &s->ids, &r->err) ||
 	    (s->codes && frame_put_csr(&f, "planted", csr_view(&s->z), &r->err)))
 		return r->err.code;

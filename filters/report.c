@@ -15,7 +15,7 @@ struct self {
 	uint64_t top, examples;
 	struct description said;
 	struct facts facts;
-	struct strings { char **s; size_t cap; } ids, labels; /* of the frame at hand */
+	struct strings ids, labels; /* of the frame at hand */
 	struct mat scratch;
 	struct csr best;
 	const struct simd *simd;
@@ -59,34 +59,6 @@ take_name(void *facts, uint32_t latent, const char *name, size_t n, bool valid)
 		facts_name(facts, latent, name, n);
 }
 
-/* The strings of a column as C strings that live until the next frame; NULL
- * when there is no such column. */
-static const char *const *
-take_strings(struct run *r, struct frame *f, const char *name, struct strings *to)
-{
-	const struct col *c = frame_col(f, name);
-	size_t at = 0, i, len, n = (size_t)f->n;
-	const char *str;
-	char **more;
-
-	if (!c || c->form != COL_STR)
-		return NULL;
-	if (n > to->cap) {
-		more = realloc(to->s, n * sizeof *more);
-		if (!more)
-			return err_memory(&r->err, name, n * sizeof *more), NULL;
-		memset(more + to->cap, 0, (n - to->cap) * sizeof *more);
-		*to = (struct strings){more, n};
-	}
-	for (i = 0; i < n && col_string_next(c, &at, &str, &len); i++) {
-		free(to->s[i]);
-		to->s[i] = strndup(str, len);
-		if (!to->s[i])
-			return err_memory(&r->err, name, len), NULL;
-	}
-	return (const char *const *)to->s;
-}
-
 static int
 take_codes(struct run *r, struct frame *f, const struct facts_rows *who)
 {
@@ -116,8 +88,8 @@ rows(struct run *r, struct frame *f)
 	unsigned i;
 	size_t d;
 
-	who.ids = take_strings(r, f, "id", &s->ids);
-	who.labels = take_strings(r, f, "label", &s->labels);
+	who.ids = run_strings(r, f, "id", &s->ids);
+	who.labels = run_strings(r, f, "label", &s->labels);
 	if (r->err.code || facts_labels(&s->facts, &who, &r->err))
 		return r->err.code;
 	for (i = 0; i < f->ncols; i++) {
@@ -184,22 +156,14 @@ stop(struct run *r)
 }
 
 static void
-free_strings(struct strings *t)
-{
-	while (t->cap)
-		free(t->s[--t->cap]);
-	free(t->s);
-}
-
-static void
 clean(struct run *r)
 {
 	struct self *s = r->self;
 
 	describe_free(&s->said);
 	facts_free(&s->facts);
-	free_strings(&s->ids);
-	free_strings(&s->labels);
+	strings_free(&s->ids);
+	strings_free(&s->labels);
 	mat_free(&s->scratch);
 	csr_free(&s->best);
 }

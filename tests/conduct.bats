@@ -28,11 +28,12 @@ text   | frames                              | z.sae
 text   | frames --text --rows                | z.sae
 text   | frames --check                      | z.sae
 model  | sae-train --latents 16 --nesting 4,16 --batch 16 --steps 3 -o /dev/null | raw.sae
+model  | name-concepts -m m.msae -o /dev/null | raw.sae
 source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
 '
-PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode concept-score report write-embeddings frames'
+PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode name-concepts concept-score report write-embeddings frames'
 
 setup_file() {
 	pick_python

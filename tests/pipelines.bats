@@ -44,3 +44,31 @@ root() { echo "$BATS_TEST_DIRNAME/.."; }
 	run -0 env K=12 "$(root)/examples/shards" m.msae 3 out x.npy
 	[[ -e out/part-1.sae ]]
 }
+
+@test "train: a model, names for its latents, and going on after a stop" {
+	plant-embeddings --rows 500 --dim 16 --concepts 12 --active 2 --vocabulary | write-embeddings words.npy
+	seq -f "word %.0f" 12 > words.txt
+	run -0 "$(root)/pipelines/train" -o t.msae -p paper -v x.npy -w words.npy -W words.txt -c t.json x.npy -- \
+		--latents 24 --nesting 2,4,24 --batch 50 --epochs 20 --lr 3e-3
+	[[ $output == *"epoch 20: x.npy: FVU"* && $output == *"of 24 latents have a valid name"* ]]
+	[[ ! -e t.msae.checkpoint && $(grep -c '"loss"' t.msae.log) == 200 ]]
+	grep -q '"name":"word ' t.json
+	cp t.msae whole.msae
+	sae-train x.npy --latents 24 --nesting 2,4,24 --batch 50 --epochs 20 --lr 3e-3 --steps 200 -q \
+		--checkpoint t.msae.checkpoint --checkpoint-every 70 -o t.msae
+	sae-train x.npy --latents 24 --nesting 2,4,24 --batch 50 --epochs 20 --lr 3e-3 --steps 200 -q -o whole.msae
+	run -0 "$(root)/pipelines/train" -o t.msae x.npy
+	[[ $output == *"going on from t.msae.checkpoint"* ]]
+	cmp t.msae whole.msae
+	run -64 "$(root)/pipelines/train" x.npy
+	run -64 "$(root)/pipelines/train" -o t.msae -w words.npy x.npy
+}
+
+@test "demo: what is planted is learned, named and found" {
+	cp -r "$(root)/pipelines" demo-here
+	mkdir -p here && mv demo-here here/pipelines
+	run -0 here/pipelines/demo
+	learned=$(sed -n 's/^demo: \([0-9]*\) of 100 planted concepts were learned.*/\1/p' <<<"$output")
+	[[ $learned -ge 95 ]]
+	grep -q zebra here/demo/report.html
+}

@@ -142,6 +142,13 @@ uint64_t run_declared_width(const struct head *h, const char *name);
  * (sorted here where it came otherwise); false with r->err filled. */
 bool run_sparse(struct run *r, struct frame *f, const char *name, struct csr_view *v);
 
+/* The strings of a column as C strings, NUL where they have one cut short; they
+ * live until the next call with the same `to` (start from {0}; strings_free).
+ * NULL when there is no such column, or with r->err filled. */
+struct strings { char **s; size_t cap; };
+const char *const *run_strings(struct run *r, struct frame *f, const char *name, struct strings *to);
+void strings_free(struct strings *s);
+
 /* Adds the provenance entry to h and writes it: for programs with `loop`. */
 int run_put_head(struct run *r, struct head *h);
 

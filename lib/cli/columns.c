@@ -209,3 +209,38 @@ run_sparse(struct run *r, struct frame *f, const char *name, struct csr_view *v)
 	}
 	return true;
 }
+
+const char *const *
+run_strings(struct run *r, struct frame *f, const char *name, struct strings *to)
+{
+	const struct col *c = frame_col(f, name);
+	size_t at = 0, i, len, n = (size_t)f->n;
+	const char *str;
+	char **more;
+
+	if (!c || c->form != COL_STR)
+		return NULL;
+	if (n > to->cap) {
+		more = realloc(to->s, n * sizeof *more);
+		if (!more)
+			return err_memory(&r->err, name, n * sizeof *more), NULL;
+		memset(more + to->cap, 0, (n - to->cap) * sizeof *more);
+		*to = (struct strings){more, n};
+	}
+	for (i = 0; i < n && col_string_next(c, &at, &str, &len); i++) {
+		free(to->s[i]);
+		to->s[i] = strndup(str, len);
+		if (!to->s[i])
+			return err_memory(&r->err, name, len), NULL;
+	}
+	return (const char *const *)to->s;
+}
+
+void
+strings_free(struct strings *s)
+{
+	while (s->cap)
+		free(s->s[--s->cap]);
+	free(s->s);
+	s->s = NULL;
+}

@@ -202,26 +202,49 @@ append_real(struct buf *b, const char *key, double v, struct err *e)
 }
 
 static int
-append_concept(struct buf *b, const struct concept *c, struct err *e)
+append_string(struct buf *b, const char *s, const struct concept *c, struct err *e)
 {
-	json_t *name;
-	char *text, start[40];
+	json_t *v;
+	char *text;
 
 	errno = 0;
-	name = json_string(c->name);
-	text = name ? json_dumps(name, JSON_ENCODE_ANY) : NULL;
-	json_decref(name);
+	v = json_string(s);
+	text = v ? json_dumps(v, JSON_ENCODE_ANY) : NULL;
+	json_decref(v);
 	if (!text && errno == ENOMEM)
-		return err_memory(e, "concepts", strlen(c->name));
+		return err_memory(e, "concepts", strlen(s));
 	if (!text)
 		return err_set(e, CODE_DATA, "the name of latent %lu is not UTF-8", (unsigned long)c->latent);
-	snprintf(start, sizeof start, "{\"latent\":%lu,\"name\":", (unsigned long)c->latent);
-	if (!append_text(b, start, e) && !append_text(b, text, e) &&
-	    !append_text(b, c->valid ? ",\"valid\":true" : ",\"valid\":false", e) &&
-	    !append_real(b, "score", c->score, e) && !append_real(b, "ratio", c->ratio, e))
-		append_text(b, "}", e);
+	append_text(b, text, e);
 	free(text);
 	return e->code;
+}
+
+static int
+append_words(struct buf *b, const struct concept *c, struct err *e)
+{
+	char cosine[32];
+	size_t i;
+
+	for (i = 0; i < c->nwords; i++) {
+		snprintf(cosine, sizeof cosine, ",%.4f]", c->words[i].cosine);
+		if (append_text(b, i ? ",[" : ",\"words\":[[", e) || append_string(b, c->words[i].text, c, e) || append_text(b, cosine, e))
+			return e->code;
+	}
+	return c->nwords ? append_text(b, "]", e) : 0;
+}
+
+static int
+append_concept(struct buf *b, const struct concept *c, struct err *e)
+{
+	char start[40];
+
+	snprintf(start, sizeof start, "{\"latent\":%lu,\"name\":", (unsigned long)c->latent);
+	if (append_text(b, start, e) || append_string(b, c->name, c, e) ||
+	    append_text(b, c->valid ? ",\"valid\":true" : ",\"valid\":false", e) ||
+	    append_real(b, "score", c->score, e) || append_real(b, "ratio", c->ratio, e) || append_words(b, c, e))
+		return e->code;
+	return append_text(b, "}", e);
 }
 
 /* "how" as compact JSON; the caller frees. */

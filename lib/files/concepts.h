@@ -9,12 +9,19 @@
 #include "base/error.h"
 #include "base/model.h"
 
+struct concept_word {
+	const char *text;
+	double cosine;
+};
+
 struct concept {
 	uint32_t latent;
 	char *name;      /* UTF-8, never NULL */
 	bool valid;
 	double score;    /* cosine of the best word; NAN when unknown */
 	double ratio;    /* best / second best; NAN when unknown */
+	struct concept_word *words; /* [nwords] the best, first the name: written, not read */
+	size_t nwords;   /* texts and array stay the caller's */
 };
 
 struct concepts {

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "files/checkpoint.h"
 #include "files/modelfile.h"
+#include "sae/decode.h"
 #include "sae/revive.h"
 
 typedef unsigned long long ull;
@@ -184,8 +185,6 @@ state_of(struct training *t, struct checkpoint_tensor out[CHECKPOINT_MAX_TENSORS
 			t->steps = state[i].data;
 		else if (!strcmp(state[i].name, "rows"))
 			t->rows_seen = state[i].data;
-		else if (!strcmp(state[i].name, "last_active"))
-			t->last_active = state[i].data;
 	}
 	return n;
 }
@@ -333,26 +332,31 @@ after_epoch(struct training *t, struct err *e)
 
 /* ---- a step ---- */
 
-static void
-revive(struct training *t)
+/* Silent latents start anew from what the model as it now is leaves of the
+ * batch just trained on. */
+static int
+revive(struct training *t, size_t n, struct err *e)
 {
 	const struct plan *p = &t->plan;
-	uint64_t every = p->epoch_steps < REVIVE_STEPS ? p->epoch_steps : REVIVE_STEPS;
+	uint64_t every = p->epoch_steps < REVIVE_STEPS ? p->epoch_steps : REVIVE_STEPS, silent = every * p->opts.batch;
+	struct encoder *encoder;
+	struct mat xhat = {0};
+	struct csr z = {0};
+	size_t revived;
 
-	if (p->revive && *t->steps % every == 0 && (double)*t->steps <= REVIVE_UNTIL * (double)p->steps)
-		t->revived += trainer_revive(t->trainer, every * p->opts.batch, p->seed);
-}
-
-/* Latents without a single active row in as many rows as the data has. */
-static uint64_t
-count_dead(const struct training *t)
-{
-	uint64_t n = 0;
-	size_t j;
-
-	for (j = 0; j < t->model.m; j++)
-		n += *t->rows_seen - t->last_active[j] >= t->rows.store.rows;
-	return n;
+	if (!p->revive || *t->steps % every || (double)*t->steps > REVIVE_UNTIL * (double)p->steps || !trainer_silent(t->trainer, silent))
+		return 0;
+	encoder = encoder_new(&t->model, t->pool, t->simd, e);
+	if (encoder && !mat_resize(&xhat, n, t->model.d, "reconstructions", e) &&
+	    !encode(encoder, t->x.data, n, t->model.arch == ARCH_TOPK ? t->model.k : 0, &z, e)) {
+		decode(&t->model, csr_view(&z), t->pool, t->simd, xhat.data);
+		if (!trainer_revive(t->trainer, silent, t->x.data, xhat.data, n, p->seed, &revived, e))
+			t->revived += revived;
+	}
+	encoder_free(encoder);
+	mat_free(&xhat);
+	csr_free(&z);
+	return e->code;
 }
 
 static void
@@ -365,7 +369,7 @@ record(struct training *t, const struct train_result *r, uint64_t step, size_t n
 	t->last = (struct runlog_step){
 		.step = *t->steps, .steps = t->plan.steps, .epoch = step / t->plan.epoch_steps, .rows = *t->rows_seen, .epochs = t->plan.epochs,
 		.seconds = clock_now() - t->began, .steps_here = *t->steps - t->first_step, .lr = plan_rate(&t->plan, step),
-		.loss = r->loss, .fvu = r->fvu, .l0 = r->l0, .l1 = r->l1, .grad_norm = r->grad_norm, .dead = count_dead(t), .revived = t->revived,
+		.loss = r->loss, .fvu = r->fvu, .l0 = r->l0, .l1 = r->l1, .grad_norm = r->grad_norm, .dead = trainer_silent(t->trainer, t->rows.store.rows), .revived = t->revived,
 		.levels = t->levels, .nlevels = levels,
 	};
 	t->last.rows_a_second = t->busy_rows / (t->last.seconds > 0 ? t->last.seconds : 1);
@@ -425,7 +429,8 @@ training_step(struct training *t, struct err *e)
 		blame_step(t, step, e);
 		return -1;
 	}
-	revive(t);
+	if (revive(t, n, e))
+		return -1;
 	record(t, &r, step, n);
 	if (*t->steps % t->plan.epoch_steps == 0 || *t->steps == t->plan.steps) {
 		if (after_epoch(t, e))

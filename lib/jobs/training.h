@@ -47,7 +47,7 @@ struct training {
 	struct plan plan;
 	struct sae model;
 	struct trainer *trainer;
-	uint64_t *steps, *rows_seen, *last_active; /* in the trainer */
+	uint64_t *steps, *rows_seen; /* in the trainer */
 	struct mat x;
 	struct rowset valid;
 	struct quality quality;
@@ -60,7 +60,7 @@ struct training {
 	struct runlog_step last;
 	double levels[SAE_MAX_LEVELS];
 	struct runlog_quality at[QUALITY_MAX_KS + 1]; /* of the last evaluation; at[0]: as used */
-	uint64_t silent;
+	uint64_t silent; /* latents never active in that evaluation */
 };
 
 /* Loads what there is to load, decides on recipe and normalisation, makes the

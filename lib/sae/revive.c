@@ -1,96 +1,119 @@
 #include "sae/revive.h"
 
 #include <math.h>
-#include <string.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
 #include "sae/train_parts.h"
 
-#define LENGTH 0.2 /* of a revived encoder beside the mean of the others */
-
 static bool
-silent_for(const struct trainer *t, size_t j, uint64_t rows)
+is_silent(const struct trainer *t, size_t j, uint64_t rows)
 {
 	return t->rows_seen - t->last_active[j] >= rows;
 }
 
-/* Mean length of the encoders of latents that are not silent; 1 for none. */
-static double
-living_length(const struct trainer *t, uint64_t rows, double *square)
+size_t
+trainer_silent(const struct trainer *t, uint64_t silent)
 {
-	size_t d = t->model->d, m = t->model->m, i, j, n = 0;
-	double sum = 0;
+	size_t n = 0, j;
 
-	memset(square, 0, m * sizeof *square);
-	for (i = 0; i < d; i++)
-		for (j = 0; j < m; j++)
-			square[j] += (double)t->model->W_enc[i * m + j] * t->model->W_enc[i * m + j];
-	for (j = 0; j < m; j++)
-		if (!silent_for(t, j, rows)) {
-			sum += sqrt(square[j]);
-			n++;
-		}
-	return n ? sum / (double)n : 1;
-}
-
-/* A row of the batch by its loss squared; total: of all rows. */
-static size_t
-draw_row(const struct trainer *t, double total, struct rng *r)
-{
-	double want = rng_uniform(r) * total, loss;
-	size_t i;
-
-	for (i = 0; i + 1 < t->n; i++) {
-		loss = t->row_loss[i * t->levels + t->levels - 1];
-		want -= loss * loss;
-		if (want < 0)
-			break;
-	}
-	return i;
+	for (j = 0; j < t->model->m; j++)
+		n += is_silent(t, j, silent);
+	return n;
 }
 
 static void
-restart(struct trainer *t, size_t j, const float *x, double length)
+fill_weights(double *weight, const float *x, const float *xhat, size_t n, size_t d)
 {
-	size_t d = t->model->d, m = t->model->m, i;
-	double square = 0, norm;
+	double square;
+	size_t r, i;
 
-	for (i = 0; i < d; i++)
-		square += (double)x[i] * x[i];
-	norm = square > 0 ? sqrt(square) : 1;
+	for (r = 0; r < n; r++) {
+		square = 0;
+		for (i = 0; i < d; i++)
+			square += ((double)x[r * d + i] - xhat[r * d + i]) * ((double)x[r * d + i] - xhat[r * d + i]);
+		weight[r] = square * square;
+	}
+}
+
+/* A row by its weight, which is then 0; n when all are. */
+static size_t
+draw_row(double *weight, size_t n, struct rng *rng)
+{
+	double total = 0, want;
+	size_t r, last = n;
+
+	for (r = 0; r < n; r++)
+		total += weight[r];
+	want = rng_uniform(rng) * total;
+	for (r = 0; r < n; r++) {
+		if (!(weight[r] > 0))
+			continue;
+		last = r;
+		want -= weight[r];
+		if (want < 0)
+			break;
+	}
+	if (last < n)
+		weight[last] = 0;
+	return last;
+}
+
+static void
+restart(struct trainer *t, size_t j, const float *x, const float *xhat)
+{
+	const struct sae *s = t->model;
+	size_t d = s->d, m = s->m, i;
+	double square = 0, along = 0, norm, length;
+
 	for (i = 0; i < d; i++) {
-		t->model->W_dec[j * d + i] = (float)(x[i] / norm);
-		t->model->W_enc[i * m + j] = (float)(x[i] / norm * length);
+		square += ((double)x[i] - xhat[i]) * ((double)x[i] - xhat[i]);
+		along += ((double)x[i] - xhat[i]) * ((double)x[i] - s->b_dec[i]);
+	}
+	norm = sqrt(square);
+	length = along > square ? square / along : 1;
+	for (i = 0; i < d; i++) {
+		s->W_dec[j * d + i] = (float)((x[i] - xhat[i]) / norm);
+		s->W_enc[i * m + j] = (float)((x[i] - xhat[i]) / norm * length);
 		t->adam_m[P_W_DEC][j * d + i] = t->adam_v[P_W_DEC][j * d + i] = 0;
 		t->adam_m[P_W_ENC][i * m + j] = t->adam_v[P_W_ENC][i * m + j] = 0;
 	}
-	t->model->b_enc[j] = 0;
+	s->b_enc[j] = 0;
 	t->adam_m[P_B_ENC][j] = t->adam_v[P_B_ENC][j] = 0;
 	if (t->theta) {
-		t->model->threshold[j] = (float)t->o.threshold;
+		s->threshold[j] = (float)t->o.threshold;
 		t->log_threshold[j] = logf((float)t->o.threshold);
 		t->adam_m[P_LOG_THRESHOLD][j] = t->adam_v[P_LOG_THRESHOLD][j] = 0;
 	}
 	t->last_active[j] = t->rows_seen;
 }
 
-size_t
-trainer_revive(struct trainer *t, uint64_t silent, uint64_t seed)
+int
+trainer_revive(struct trainer *t, uint64_t silent, const float *x, const float *xhat, size_t n, uint64_t seed,
+               size_t *revived, struct err *e)
 {
-	double total = 0, length = LENGTH * living_length(t, silent, t->latent_norm), loss;
-	size_t d = t->model->d, j, r, n = 0;
+	size_t d = t->model->d, j, r;
+	double *weight = mem_alloc(n * sizeof *weight);
 	struct rng rng;
 
-	for (r = 0; r < t->n; r++) {
-		loss = t->row_loss[r * t->levels + t->levels - 1];
-		total += loss * loss;
-	}
+	*revived = 0;
+	if (!weight)
+		return err_memory(e, "weights of rows", n * sizeof *weight);
+	rng_seed(&rng, seed, t->steps);
+	fill_weights(weight, x, xhat, n, d);
 	for (j = 0; j < t->model->m; j++) {
-		if (!silent_for(t, j, silent))
+		if (!is_silent(t, j, silent))
 			continue;
-		rng_seed(&rng, seed ^ t->steps << 32, j);
-		restart(t, j, t->xc + draw_row(t, total, &rng) * d, length);
-		n++;
+		r = draw_row(weight, n, &rng);
+		if (r == n) { /* all were drawn */
+			fill_weights(weight, x, xhat, n, d);
+			r = draw_row(weight, n, &rng);
+		}
+		if (r == n)
+			break; /* nothing is missing anywhere */
+		restart(t, j, x + r * d, xhat + r * d);
+		++*revived;
 	}
-	return n;
+	mem_free(weight);
+	return 0;
 }
