@@ -47,6 +47,7 @@ static const struct opt opts[] = {
 	OPT_UINT(0, "seed", struct self, R(seed), "S", "of the start and of the order of rows (default 0)"),
 	OPT_STR(0, "dead", struct self, R(dead), "HOW", "latents never active: none (leave them, default) or revive"),
 	OPT_STR(0, "init", struct self, t.o.init, "MODEL", "start from this model"),
+	OPT_STR(0, "start", struct self, R(start), "HOW", "where latents start: random (default) or data (rows' directions)"),
 	OPT_STR(0, "init-bias", struct self, R(init_bias), "HOW", "where b_dec starts: zero (default) or median of the rows"),
 	OPT_FLAG(0, "no-shuffle", struct self, no_shuffle, "take the rows in their order"),
 	OPT_SIZE(0, "window", struct self, R(window), "SIZE", "rows held in memory to be shuffled together (default 128M)"),

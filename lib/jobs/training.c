@@ -17,6 +17,7 @@ typedef unsigned long long ull;
 #define REVIVE_UNTIL 0.8   /* of the steps: what is revived has to learn */
 #define REVIVE_STEPS 1000  /* at least that often */
 #define MEDIAN_ROWS 8192
+#define DRAWS ((uint64_t)1 << 61) /* the draw of rows to start from, among all uses of the seed */
 #define DESCRIPTION 256
 
 static const size_t valid_ks[] = {16, 32, 64, 128, 256, 512};
@@ -147,6 +148,31 @@ start_bias(struct training *t, struct err *e)
 	return e->code;
 }
 
+/* Latents as directions of rows drawn without repetition (again from the first
+ * when there are fewer), as long as a random start has them. */
+static int
+start_from_rows(struct training *t, struct err *e)
+{
+	struct sae *s = &t->model;
+	struct shuffle order;
+	struct mat row = {0};
+	size_t j, i;
+	double square;
+
+	shuffle_init(&order, t->rows.store.rows, t->plan.seed, DRAWS);
+	if (mat_resize(&row, 1, s->d, "row", e))
+		return e->code;
+	for (j = 0; j < s->m && !rowset_read(&t->rows, shuffle_at(&order, j % t->rows.store.rows), 1, row.data, e); j++) {
+		square = 0;
+		for (i = 0; i < s->d; i++)
+			square += (double)row.data[i] * row.data[i];
+		for (i = 0; square > 0 && i < s->d; i++)
+			s->W_enc[i * s->m + j] = s->W_dec[j * s->d + i] = (float)(row.data[i] * .1 / sqrt(square));
+	}
+	mat_free(&row);
+	return e->code;
+}
+
 static int
 make_model(struct training *t, bool loaded, struct err *e)
 {
@@ -254,7 +280,7 @@ begin(struct training *t, struct checkpoint *c, struct err *e)
 	if (recipe_plan(r, d, t->rows.store.rows, &t->plan, e) || make_model(t, loaded, e) || settle_norm(t, loaded, e) ||
 	    rowstore_order(&t->rows.store, t->plan.shuffle, t->plan.window, t->plan.seed, e))
 		return e->code;
-	if (t->plan.median && !loaded && start_bias(t, e))
+	if ((t->plan.data && !loaded && start_from_rows(t, e)) || (t->plan.median && !loaded && start_bias(t, e)))
 		return e->code;
 	t->trainer = trainer_new(&t->model, &t->plan.opts, t->pool, t->simd, e);
 	if (!t->trainer || mat_resize(&t->x, t->plan.opts.batch, d, "batch", e))

@@ -22,7 +22,7 @@ static const struct key {
 	KEY("soft-cap", REAL, soft_cap), KEY("epochs", COUNT, epochs), KEY("steps", COUNT, steps),
 	KEY("batch", COUNT, batch), KEY("lr", REAL, lr), KEY("schedule", WORD, schedule),
 	KEY("decay-from", REAL, decay_from), KEY("warmup", REAL, warmup), KEY("clip", REAL, clip), KEY("beta2", REAL, beta2),
-	KEY("init-bias", WORD, init_bias), KEY("dead", WORD, dead), KEY("shuffle", WORD, shuffle),
+	KEY("start", WORD, start), KEY("init-bias", WORD, init_bias), KEY("dead", WORD, dead), KEY("shuffle", WORD, shuffle),
 	KEY("window", COUNT, window), KEY("seed", COUNT, seed),
 #undef KEY
 };
@@ -39,15 +39,16 @@ static const struct {
 	{"relu", "lr=5e-05 l1=0.03"},
 	{"jumprelu", "lr=0.0005 l0=0.001 threshold=0.001 bandwidth=0.001 jump=exact"},
 	{NULL, "loss=nmse soft-cap=0 clip=1 beta2=0.999 batch=4096 schedule=linear-decay decay-from=0.8 warmup=0.05 "
-	       "init-bias=zero dead=none shuffle=yes window=134217728 seed=0"},
+	       "start=random init-bias=zero dead=none shuffle=yes window=134217728 seed=0"},
 };
 
 /* docs/TRAINING.md has the measurements behind them. */
-static const struct {
-	const char *name, *text;
+static const struct preset {
+	const char *name, *text, *msae, *arch;
+	bool short_nesting;
 } presets[] = {
-	{"paper", ""},
-	{"best", "lr=0.001 schedule=cosine-warmup"},
+	{"paper", "", "", NULL, false},
+	{"best", "lr=0.002 batch=512", "weights=uw", "msae-uw", true},
 };
 
 static void *
@@ -211,20 +212,20 @@ recipe_merge(struct recipe *r, const char *text, const char *whose, struct err *
 }
 
 static int
-fill_preset(struct recipe *r, struct err *e)
+find_preset(const struct recipe *r, const struct preset **p, struct err *e)
 {
 	size_t i;
 
-	if (!r->preset)
-		return 0;
 	for (i = 0; i < sizeof presets / sizeof *presets; i++)
-		if (!strcmp(presets[i].name, r->preset))
-			return fill(r, presets[i].text, e);
+		if (!strcmp(presets[i].name, r->preset ? r->preset : "paper")) {
+			*p = &presets[i];
+			return 0;
+		}
 	return err_set(e, CODE_USAGE, "--preset %.40s: paper or best", r->preset);
 }
 
 static int
-fill_arch(struct recipe *r, const struct sae *init, struct err *e)
+fill_arch(struct recipe *r, const struct preset *preset, const struct sae *init, struct err *e)
 {
 	char text[600] = "", *to = text;
 	size_t i;
@@ -232,7 +233,9 @@ fill_arch(struct recipe *r, const struct sae *init, struct err *e)
 	if (!r->arch && init)
 		r->arch = init->arch == ARCH_MSAE ? (strcmp(init->weighting, "uw") ? "msae-rw" : "msae-uw") : sae_arch_name(init->arch);
 	if (!r->arch)
-		r->arch = "msae-rw";
+		r->arch = preset->arch ? preset->arch : "msae-rw";
+	if (fill(r, preset->text, e) || (!strncmp(r->arch, "msae", 4) && fill(r, preset->msae, e)))
+		return e->code;
 	if (init && init->arch == ARCH_MSAE && !strncmp(r->arch, "msae", 4)) {
 		for (i = 0; i < init->levels; i++)
 			to += sprintf(to, "%s%zu", i ? "," : "nesting=", init->nesting[i]);
@@ -267,25 +270,39 @@ fill_latents(struct recipe *r, size_t d, const struct sae *init, struct err *e)
 	return 0;
 }
 
+/* The paper's nesting, or 16, 32 ... up to a quarter of the latents (for few
+ * latents at least one level). */
+static int
+fill_nesting(struct recipe *r, bool short_nesting, struct err *e)
+{
+	char text[600], *to = text;
+	struct train_opts o;
+	size_t i, k;
+
+	if (strncmp(r->arch, "msae", 4) || r->nesting || !r->latents || r->latents > SIZE_MAX)
+		return 0;
+	to += sprintf(to, "nesting=");
+	if (short_nesting && r->latents >= 64) {
+		for (k = 16; k <= r->latents / 4; k *= 2)
+			to += sprintf(to, "%s%zu", k > 16 ? "," : "", k);
+		return fill(r, text, e);
+	}
+	train_defaults(&o, ARCH_MSAE, (size_t)r->latents);
+	for (i = 0; i < o.levels; i++)
+		to += sprintf(to, "%s%zu", i ? "," : "", o.nesting[i]);
+	return fill(r, text, e);
+}
+
 int
 recipe_complete(struct recipe *r, size_t d, const struct sae *init, struct err *e)
 {
-	char nesting[600], *to = nesting;
-	struct train_opts o;
-	size_t i;
-	int code;
+	const struct preset *preset = NULL;
 
-	if (fill_preset(r, e) || fill_arch(r, init, e) || fill_latents(r, d, init, e) || fill(r, defaults[sizeof defaults / sizeof *defaults - 1].text, e))
+	if (find_preset(r, &preset, e) || fill_arch(r, preset, init, e) || fill_latents(r, d, init, e) ||
+	    fill_nesting(r, preset->short_nesting, e) || fill(r, defaults[sizeof defaults / sizeof *defaults - 1].text, e))
 		return e->code;
 	if (r->epochs == RECIPE_NONE && r->steps == RECIPE_NONE)
 		r->epochs = 30;
-	if (!strncmp(r->arch, "msae", 4) && !r->nesting && r->latents) {
-		train_defaults(&o, ARCH_MSAE, (size_t)r->latents);
-		for (i = 0; i < o.levels; i++)
-			to += sprintf(to, "%s%zu", i ? "," : "nesting=", o.nesting[i]);
-		if ((code = fill(r, nesting, e)))
-			return code;
-	}
 	if (!strcmp(r->arch, "topk") || !strcmp(r->arch, "batchtopk"))
 		r->k = r->k == RECIPE_NONE ? (r->latents < 64 ? r->latents : 64) : r->k;
 	else if (r->k != RECIPE_NONE)
@@ -379,7 +396,7 @@ recipe_plan(const struct recipe *r, size_t d, uint64_t rows, struct plan *p, str
 {
 	struct train_opts *o = &p->opts;
 	enum sae_arch arch = !strncmp(r->arch, "msae", 4) ? ARCH_MSAE : (enum sae_arch)sae_arch_parse(r->arch);
-	size_t loss = 0, schedule = 0, bias = 0, dead = 0, shuffle = 0, jump = 0;
+	size_t loss = 0, schedule = 0, bias = 0, dead = 0, shuffle = 0, jump = 0, start = 0;
 
 	*p = (struct plan){.m = (size_t)r->latents, .seed = r->seed, .window = r->window, .lr = r->lr, .decay_from = r->decay_from, .warmup = r->warmup};
 	if (!p->m || p->m > UINT32_MAX || (uint64_t)p->m * d > SIZE_MAX / 64)
@@ -387,11 +404,12 @@ recipe_plan(const struct recipe *r, size_t d, uint64_t rows, struct plan *p, str
 	train_defaults(o, arch, p->m);
 	if (CHOOSE("--loss", r->loss, &loss, "nmse", "mse") ||
 	    CHOOSE("--schedule", r->schedule, &schedule, "linear-decay", "cosine-warmup", "constant") ||
-	    CHOOSE("--init-bias", r->init_bias, &bias, "zero", "median") || CHOOSE("--dead", r->dead, &dead, "none", "revive") ||
+	    CHOOSE("--start", r->start, &start, "random", "data") || CHOOSE("--init-bias", r->init_bias, &bias, "zero", "median") || CHOOSE("--dead", r->dead, &dead, "none", "revive") ||
 	    CHOOSE("--shuffle", r->shuffle, &shuffle, "no", "yes") || (arch == ARCH_JUMPRELU && CHOOSE("--jump", r->jump, &jump, "exact", "published")) ||
 	    (arch == ARCH_MSAE && plan_levels(r, p, e)) || plan_steps(r, rows, p, e))
 		return e->code;
 	p->schedule = (enum schedule)schedule;
+	p->data = start;
 	p->median = bias;
 	p->revive = dead;
 	p->shuffle = shuffle;

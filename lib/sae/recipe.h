@@ -23,7 +23,7 @@
 #define RECIPE_NONE UINT64_MAX
 
 struct recipe {
-	const char *preset, *arch, *nesting, *weights, *loss, *schedule, *jump, *init_bias, *dead, *shuffle;
+	const char *preset, *arch, *nesting, *weights, *loss, *schedule, *jump, *start, *init_bias, *dead, *shuffle;
 	uint64_t latents, k, epochs, steps, batch, seed, window;
 	double expansion, l1, l0, threshold, bandwidth, soft_cap, lr, decay_from, warmup, clip, beta2;
 	char words[2048]; /* what words set by recipe_merge and presets point to */
@@ -52,7 +52,7 @@ enum schedule { SCHEDULE_LINEAR_DECAY, SCHEDULE_COSINE_WARMUP, SCHEDULE_CONSTANT
 struct plan {
 	struct train_opts opts;
 	size_t m;
-	bool shuffle, revive, median;
+	bool shuffle, revive, median, data; /* data: latents start as rows */
 	uint64_t seed, window;
 	uint64_t epoch_steps, steps; /* of an epoch, whose last may be smaller; of the run */
 	double epochs;               /* of the schedule */
