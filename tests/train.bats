@@ -155,6 +155,37 @@ E
 	case=
 }
 
+@test "a start from data: latents are rows, as far as they go" {
+	need_python
+	ok sae-train raw.npy --latents 250 --arch relu --l1 0 --batch 200 --steps 1 --lr 1e-30 --start data --init-bias median -o "$T/m"
+	py "$T/m" <<'E'
+import sys
+import numpy as np
+from sae import read_model
+t, meta = read_model(sys.argv[1])
+x = (np.load("raw.npy").astype(float) - t["mean"]) * t["scale"]
+unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)
+c = unit(t["W_dec"].astype(float)) @ unit(x).T
+assert (c.max(1) > 1 - 1e-6).all() and len(set(c.argmax(1))) == 200
+pull = unit(x - t["b_dec"]).sum(0)
+assert np.abs(t["b_dec"]).max() > 1e-3 and np.linalg.norm(pull) < 1e-2, pull
+E
+}
+
+@test "--preset best is a recipe of its own, and gives way to options" {
+	need_python
+	plant-embeddings --rows 600 --dim 16 --concepts 24 --seed 1 | write-embeddings "$T/x.npy"
+	ok sae-train "$T/x.npy" --preset best --steps 2 -o "$T/a"
+	ok sae-train "$T/x.npy" --preset best --arch topk -k 4 --steps 2 --batch 300 -o "$T/b"
+	py "$T" <<'E'
+import sys
+from sae import read_model
+a, b = (read_model(f"{sys.argv[1]}/{n}")[1] for n in "ab")
+assert a["architecture"] == "msae" and a["nesting"] == "16,32" and b["architecture"] == "topk" and b["k"] == "4"
+assert " batch=300 " in b["recipe"] and "nesting" not in b["recipe"]
+E
+}
+
 # ---- schedules, epochs, steps ----
 
 rates() { # OPTIONS: how many steps had which rate
@@ -202,7 +233,7 @@ stop_at() {
 	local arch run
 	for arch in msae-rw batchtopk jumprelu; do
 		case=$arch
-		run=(--latents 40 --batch 64 --arch $arch --lr 1e-3 --epochs 300 --dead revive)
+		run=(--latents 40 --batch 64 --arch $arch --lr 1e-3 --epochs 300 --dead revive --jitter .2 --start data --init-bias median)
 		[[ $arch != batchtopk ]] || run+=(-k 4)
 		rm -f "$T"/m*
 		stop_at 20 "${run[@]}" -o "$T/m"

@@ -1,6 +1,7 @@
 #include "jobs/training.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,7 +284,7 @@ begin(struct training *t, struct checkpoint *c, struct err *e)
 	if ((t->plan.data && !loaded && start_from_rows(t, e)) || (t->plan.median && !loaded && start_bias(t, e)))
 		return e->code;
 	t->trainer = trainer_new(&t->model, &t->plan.opts, t->pool, t->simd, e);
-	if (!t->trainer || mat_resize(&t->x, t->plan.opts.batch, d, "batch", e))
+	if (!t->trainer || mat_resize(&t->x, t->plan.opts.batch + 2, d, "batch", e))
 		return e->code;
 	n = state_of(t, state);
 	if (t->o.resume && checkpoint_restore(c, state, n, e))
@@ -440,6 +441,22 @@ blame_step(const struct training *t, uint64_t step, struct err *e)
 		snprintf(e->text + n, sizeof e->text - n, "; the checkpoint %s is of step %llu", t->o.resume, (ull)t->first_step);
 }
 
+/* Each row of the batch moved by a share of how two others of it differ: noise
+ * of the data's own shape. Rows come shuffled, so neighbours serve. */
+static void
+jitter(struct training *t, size_t n)
+{
+	size_t d = t->model.d, r, i;
+	float *x = t->x.data, by = (float)(t->plan.jitter / sqrt(2));
+
+	if (!(by > 0) || n < 3)
+		return;
+	memcpy(x + n * d, x, 2 * d * sizeof *x); /* the last rows' neighbours */
+	for (r = 0; r < n; r++)
+		for (i = 0; i < d; i++)
+			x[r * d + i] += by * (x[(r + 1) * d + i] - x[(r + 2) * d + i]);
+}
+
 int
 training_step(struct training *t, struct err *e)
 {
@@ -451,6 +468,7 @@ training_step(struct training *t, struct err *e)
 		return 0;
 	if (rowset_next(&t->rows, t->plan.opts.batch, t->x.data, &n, e))
 		return -1;
+	jitter(t, n);
 	if (trainer_step(t->trainer, t->x.data, n, plan_rate(&t->plan, step), &r, e)) {
 		blame_step(t, step, e);
 		return -1;

@@ -21,7 +21,7 @@ static const struct key {
 	KEY("jump", WORD, jump),
 	KEY("soft-cap", REAL, soft_cap), KEY("epochs", COUNT, epochs), KEY("steps", COUNT, steps),
 	KEY("batch", COUNT, batch), KEY("lr", REAL, lr), KEY("schedule", WORD, schedule),
-	KEY("decay-from", REAL, decay_from), KEY("warmup", REAL, warmup), KEY("clip", REAL, clip), KEY("beta2", REAL, beta2),
+	KEY("decay-from", REAL, decay_from), KEY("warmup", REAL, warmup), KEY("clip", REAL, clip), KEY("beta2", REAL, beta2), KEY("jitter", REAL, jitter),
 	KEY("start", WORD, start), KEY("init-bias", WORD, init_bias), KEY("dead", WORD, dead), KEY("shuffle", WORD, shuffle),
 	KEY("window", COUNT, window), KEY("seed", COUNT, seed),
 #undef KEY
@@ -38,7 +38,7 @@ static const struct {
 	{"batchtopk", "lr=0.0005"},
 	{"relu", "lr=5e-05 l1=0.03"},
 	{"jumprelu", "lr=0.0005 l0=0.001 threshold=0.001 bandwidth=0.001 jump=exact"},
-	{NULL, "loss=nmse soft-cap=0 clip=1 beta2=0.999 batch=4096 schedule=linear-decay decay-from=0.8 warmup=0.05 "
+	{NULL, "loss=nmse soft-cap=0 clip=1 beta2=0.999 jitter=0 batch=4096 schedule=linear-decay decay-from=0.8 warmup=0.05 "
 	       "start=random init-bias=zero dead=none shuffle=yes window=134217728 seed=0"},
 };
 
@@ -398,7 +398,7 @@ recipe_plan(const struct recipe *r, size_t d, uint64_t rows, struct plan *p, str
 	enum sae_arch arch = !strncmp(r->arch, "msae", 4) ? ARCH_MSAE : (enum sae_arch)sae_arch_parse(r->arch);
 	size_t loss = 0, schedule = 0, bias = 0, dead = 0, shuffle = 0, jump = 0, start = 0;
 
-	*p = (struct plan){.m = (size_t)r->latents, .seed = r->seed, .window = r->window, .lr = r->lr, .decay_from = r->decay_from, .warmup = r->warmup};
+	*p = (struct plan){.m = (size_t)r->latents, .seed = r->seed, .window = r->window, .lr = r->lr, .decay_from = r->decay_from, .warmup = r->warmup, .jitter = r->jitter};
 	if (!p->m || p->m > UINT32_MAX || (uint64_t)p->m * d > SIZE_MAX / 64)
 		return err_set(e, CODE_USAGE, "%llu latents: 1 to %lu, and no more than memory can hold", (unsigned long long)r->latents, (unsigned long)UINT32_MAX);
 	train_defaults(o, arch, p->m);
@@ -434,6 +434,8 @@ recipe_plan(const struct recipe *r, size_t d, uint64_t rows, struct plan *p, str
 		return err_set(e, CODE_USAGE, "--lr %g: more than 0", r->lr);
 	if (!(r->decay_from >= 0 && r->decay_from <= 1))
 		return err_set(e, CODE_USAGE, "--decay-from %g: 0 to 1", r->decay_from);
+	if (!(r->jitter >= 0 && r->jitter <= 10))
+		return err_set(e, CODE_USAGE, "--jitter %g: 0 to 10", r->jitter);
 	if (!(r->warmup >= 0 && r->warmup < 1))
 		return err_set(e, CODE_USAGE, "--warmup %g: 0 to less than 1", r->warmup);
 	return 0;

@@ -25,7 +25,7 @@
 struct recipe {
 	const char *preset, *arch, *nesting, *weights, *loss, *schedule, *jump, *start, *init_bias, *dead, *shuffle;
 	uint64_t latents, k, epochs, steps, batch, seed, window;
-	double expansion, l1, l0, threshold, bandwidth, soft_cap, lr, decay_from, warmup, clip, beta2;
+	double expansion, l1, l0, threshold, bandwidth, soft_cap, lr, decay_from, warmup, clip, beta2, jitter;
 	char words[2048]; /* what words set by recipe_merge and presets point to */
 	size_t used;
 };
@@ -33,7 +33,7 @@ struct recipe {
 #define RECIPE_UNSET \
 	{.latents = RECIPE_NONE, .k = RECIPE_NONE, .epochs = RECIPE_NONE, .steps = RECIPE_NONE, .batch = RECIPE_NONE, \
 	 .seed = RECIPE_NONE, .window = RECIPE_NONE, .expansion = NAN, .l1 = NAN, .l0 = NAN, .threshold = NAN, \
-	 .bandwidth = NAN, .soft_cap = NAN, .lr = NAN, .decay_from = NAN, .warmup = NAN, .clip = NAN, .beta2 = NAN}
+	 .bandwidth = NAN, .soft_cap = NAN, .lr = NAN, .decay_from = NAN, .warmup = NAN, .clip = NAN, .beta2 = NAN, .jitter = NAN}
 
 #define RECIPE_TEXT 2048
 
@@ -57,7 +57,7 @@ struct plan {
 	uint64_t epoch_steps, steps; /* of an epoch, whose last may be smaller; of the run */
 	double epochs;               /* of the schedule */
 	enum schedule schedule;
-	double lr, decay_from, warmup;
+	double lr, decay_from, warmup, jitter;
 };
 
 /* r complete. CODE_USAGE for what makes no sense, CODE_DATA when there are

@@ -1154,11 +1154,13 @@ concepts_round_trip(void)
 	static const char want[] =
 	    "{\"format\":\"msae-concepts\",\"version\":1,\n\"model\":\"" SHA "\",\n\"how\":{\"by\":\"decoder\"},\n\"concepts\":[\n"
 	    "{\"latent\":0,\"name\":\"\",\"valid\":false},\n"
-	    "{\"latent\":17,\"name\":\"z\xc3\xa9 \\\"bra\\\"\\n\",\"valid\":true,\"score\":0.41,\"ratio\":2.3},\n"
+	    "{\"latent\":17,\"name\":\"z\xc3\xa9 \\\"bra\\\"\\n\",\"valid\":true,\"score\":0.41,\"ratio\":2.3,"
+	    "\"words\":[[\"z\xc3\xa9 \\\"bra\\\"\\n\",0.4100],[\"last\",0.1250]]},\n"
 	    "{\"latent\":4294967295,\"name\":\"last\",\"valid\":true,\"score\":0.3333333333333333}\n]}\n";
 	char none[] = "", zebra[] = "z\xc3\xa9 \"bra\"\n", last[] = "last";
+	struct concept_word words[] = {{zebra, .41}, {last, .125}};
 	struct concept items[] = {
-		{0, none, false, NAN, NAN}, {17, zebra, true, 0.41, 2.3}, {UINT32_MAX, last, true, 1.0 / 3, INFINITY},
+		{0, none, false, NAN, NAN, NULL, 0}, {17, zebra, true, 0.41, 2.3, words, 2}, {UINT32_MAX, last, true, 1.0 / 3, INFINITY, NULL, 0},
 	};
 	struct concepts c = {.model = SHA, .n = 3, .items = items}, d;
 	const char *path = in_dir("c.json");
