@@ -44,7 +44,7 @@ static const struct opt opts[] = {
 	OPT_FLOAT(0, "warmup", struct self, R(warmup), "F", "cosine-warmup: share of the steps (default .05)"),
 	OPT_FLOAT(0, "clip", struct self, R(clip), "G", "largest norm of the gradient (default 1; 0: any)"),
 	OPT_FLOAT(0, "beta2", struct self, R(beta2), "B", "Adam's second beta (default .999)"),
-	OPT_FLOAT(0, "jitter", struct self, R(jitter), "F", "move each row by F times the difference of two others"),
+	OPT_FLOAT(0, "jitter", struct self, R(jitter), "F", "move each row by F times the difference of two others, less\nas the rate falls (default 0)"),
 	OPT_UINT(0, "seed", struct self, R(seed), "S", "of the start and of the order of rows (default 0)"),
 	OPT_STR(0, "dead", struct self, R(dead), "HOW", "latents never active: none (leave them, default) or revive"),
 	OPT_STR(0, "init", struct self, t.o.init, "MODEL", "start from this model"),

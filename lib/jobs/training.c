@@ -447,7 +447,7 @@ static void
 jitter(struct training *t, size_t n)
 {
 	size_t d = t->model.d, r, i;
-	float *x = t->x.data, by = (float)(t->plan.jitter / sqrt(2));
+	float *x = t->x.data, by = (float)(t->plan.jitter * plan_rate(&t->plan, *t->steps) / t->plan.lr / sqrt(2));
 
 	if (!(by > 0) || n < 3)
 		return;

@@ -32,8 +32,8 @@ static const struct key {
 static const struct {
 	const char *arch, *text;
 } defaults[] = {
-	{"msae-rw", "weights=rw lr=0.0001"},
-	{"msae-uw", "weights=uw lr=0.0001"},
+	{"msae-rw", "lr=0.0001"},
+	{"msae-uw", "lr=0.0001"},
 	{"topk", "lr=0.0005"},
 	{"batchtopk", "lr=0.0005"},
 	{"relu", "lr=5e-05 l1=0.03"},
@@ -44,11 +44,11 @@ static const struct {
 
 /* docs/TRAINING.md has the measurements behind them. */
 static const struct preset {
-	const char *name, *text, *msae, *arch;
-	bool short_nesting;
+	const char *name, *text, *arch;
+	bool low; /* levels from 16 to a quarter of the latents, the first weighing most */
 } presets[] = {
-	{"paper", "", "", NULL, false},
-	{"best", "lr=0.002 batch=512", "weights=uw", "msae-uw", true},
+	{"paper", "", "msae-rw", false},
+	{"best", "lr=0.001 batch=256 decay-from=0.3 jitter=0.5", "msae-rw", true},
 };
 
 static void *
@@ -73,11 +73,16 @@ static void
 value_text(const struct recipe *r, size_t i, char *out, size_t size)
 {
 	void *at = field(r, i);
+	int digits = 6;
 
 	switch (keys[i].kind) {
 	case WORD: snprintf(out, size, "%s", *(const char **)at); break;
 	case COUNT: snprintf(out, size, "%llu", (unsigned long long)*(uint64_t *)at); break;
-	case REAL: snprintf(out, size, "%.17g", *(double *)at); break;
+	case REAL: /* the shortest that reads back as the same */
+		do
+			snprintf(out, size, "%.*g", digits, *(double *)at);
+		while (strtod(out, NULL) != *(double *)at && ++digits <= 17);
+		break;
 	}
 }
 
@@ -233,8 +238,8 @@ fill_arch(struct recipe *r, const struct preset *preset, const struct sae *init,
 	if (!r->arch && init)
 		r->arch = init->arch == ARCH_MSAE ? (strcmp(init->weighting, "uw") ? "msae-rw" : "msae-uw") : sae_arch_name(init->arch);
 	if (!r->arch)
-		r->arch = preset->arch ? preset->arch : "msae-rw";
-	if (fill(r, preset->text, e) || (!strncmp(r->arch, "msae", 4) && fill(r, preset->msae, e)))
+		r->arch = preset->arch;
+	if (fill(r, preset->text, e))
 		return e->code;
 	if (init && init->arch == ARCH_MSAE && !strncmp(r->arch, "msae", 4)) {
 		for (i = 0; i < init->levels; i++)
@@ -270,27 +275,31 @@ fill_latents(struct recipe *r, size_t d, const struct sae *init, struct err *e)
 	return 0;
 }
 
-/* The paper's nesting, or 16, 32 ... up to a quarter of the latents (for few
- * latents at least one level). */
+/* The paper's levels, or 16, 32 ... up to a quarter of the latents with the
+ * first three weighing 2, 1.5 and 1.2 and the others 1. */
 static int
-fill_nesting(struct recipe *r, bool short_nesting, struct err *e)
+fill_levels(struct recipe *r, bool low, struct err *e)
 {
-	char text[600], *to = text;
+	char nesting[600] = "nesting=", weights[600] = "weights=2";
 	struct train_opts o;
 	size_t i, k;
 
-	if (strncmp(r->arch, "msae", 4) || r->nesting || !r->latents || r->latents > SIZE_MAX)
+	if (strncmp(r->arch, "msae", 4) || !r->latents || r->latents > SIZE_MAX)
 		return 0;
-	to += sprintf(to, "nesting=");
-	if (short_nesting && r->latents >= 64) {
-		for (k = 16; k <= r->latents / 4; k *= 2)
-			to += sprintf(to, "%s%zu", k > 16 ? "," : "", k);
-		return fill(r, text, e);
+	if (!strcmp(r->arch, "msae-uw") && fill(r, "weights=uw", e))
+		return e->code;
+	if (!r->nesting && low && r->latents >= 64) {
+		for (i = 0, k = 16; k <= r->latents / 4; k *= 2, i++) {
+			sprintf(nesting + strlen(nesting), "%s%zu", i ? "," : "", k);
+			if (i)
+				strcat(weights, i == 1 ? ",1.5" : i == 2 ? ",1.2" : ",1");
+		}
+		return fill(r, nesting, e) || fill(r, weights, e) ? e->code : 0;
 	}
 	train_defaults(&o, ARCH_MSAE, (size_t)r->latents);
-	for (i = 0; i < o.levels; i++)
-		to += sprintf(to, "%s%zu", i ? "," : "", o.nesting[i]);
-	return fill(r, text, e);
+	for (i = 0; i < o.levels && !r->nesting; i++)
+		sprintf(nesting + strlen(nesting), "%s%zu", i ? "," : "", o.nesting[i]);
+	return (!r->nesting && fill(r, nesting, e)) || fill(r, "weights=rw", e) ? e->code : 0;
 }
 
 int
@@ -299,7 +308,7 @@ recipe_complete(struct recipe *r, size_t d, const struct sae *init, struct err *
 	const struct preset *preset = NULL;
 
 	if (find_preset(r, &preset, e) || fill_arch(r, preset, init, e) || fill_latents(r, d, init, e) ||
-	    fill_nesting(r, preset->short_nesting, e) || fill(r, defaults[sizeof defaults / sizeof *defaults - 1].text, e))
+	    fill_levels(r, preset->low, e) || fill(r, defaults[sizeof defaults / sizeof *defaults - 1].text, e))
 		return e->code;
 	if (r->epochs == RECIPE_NONE && r->steps == RECIPE_NONE)
 		r->epochs = 30;
