@@ -1,4 +1,5 @@
 /* sae-train: embeddings to a model. */
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,7 +16,7 @@ struct self {
 	struct training t;
 	struct mat scratch;
 	char source[256]; /* what is trained on, for the model's description */
-	bool no_shuffle, normed;
+	bool no_shuffle;
 	uint64_t rows;
 };
 
@@ -44,7 +45,7 @@ static const struct opt opts[] = {
 	OPT_FLOAT(0, "warmup", struct self, R(warmup), "F", "cosine-warmup: share of the steps (default .05)"),
 	OPT_FLOAT(0, "clip", struct self, R(clip), "G", "largest norm of the gradient (default 1; 0: any)"),
 	OPT_FLOAT(0, "beta2", struct self, R(beta2), "B", "Adam's second beta (default .999)"),
-	OPT_FLOAT(0, "jitter", struct self, R(jitter), "F", "move each row by F times the difference of two others, less\nas the rate falls (default 0)"),
+	OPT_FLOAT(0, "jitter", struct self, R(jitter), "F", "add noise of the data's own shape: differences of other rows,\nF times as large as the spread, less as the rate falls\n(default 0)"),
 	OPT_UINT(0, "seed", struct self, R(seed), "S", "of the start and of the order of rows (default 0)"),
 	OPT_STR(0, "dead", struct self, R(dead), "HOW", "latents never active: none (leave them, default) or revive"),
 	OPT_STR(0, "init", struct self, t.o.init, "MODEL", "start from this model"),
@@ -94,6 +95,8 @@ start(struct run *r)
 	t->o.trained_on = s->source;
 	t->pool = r->pool;
 	t->warn = warn_of, t->note = note, t->arg = r;
+	if (t->o.resume && (t->o.as_is || t->o.recipe.preset || !isnan(t->o.recipe.expansion)))
+		return run_usage(r, "--resume: goes on as the checkpoint says; leave out --preset, --expansion and --as-is");
 	if (s->no_shuffle)
 		t->o.recipe.shuffle = "no";
 	if (t->o.checkpoint && !t->o.every)
@@ -103,12 +106,11 @@ start(struct run *r)
 	if (strcmp(r->common.in, "-"))
 		return run_usage(r, "name files or a stream (-i), not both");
 	r->no_in = true;
-	text_join(s->source, sizeof s->source, r->argv, (size_t)r->argc);
 	fileset_sort(r->argv, (size_t)r->argc);
+	text_join(s->source, sizeof s->source, r->argv, (size_t)r->argc);
 	return rowset_files(&t->rows, r->argv, (size_t)r->argc, &none, t->simd, &r->err);
 }
 
-/* Streams joined by cat may have been normalised each by its own mean. */
 static int
 take_head(struct run *r, struct frame *f)
 {
@@ -116,7 +118,6 @@ take_head(struct run *r, struct frame *f)
 	float *mean = NULL, scale = 1;
 	size_t d = 0;
 	int got;
-	bool same;
 
 	if (head_read(&r->head, f, &r->err))
 		return r->err.code;
@@ -125,17 +126,8 @@ take_head(struct run *r, struct frame *f)
 		return err_add(&r->err, "%s", stream_name(r->in));
 	if (head_is_set(&r->head, "l2"))
 		warn(r, "%s: rows were brought to unit length, which a model cannot tell; do so before encoding too", stream_name(r->in));
-	if (!s->normed) {
-		s->normed = true;
-		head_get_str(&r->head, "stream", s->source, sizeof s->source);
-		s->t.head_mean = mean;
-		s->t.head_scale = scale;
-		return 0;
-	}
-	same = !mean == !s->t.head_mean && (!mean || (!(scale < s->t.head_scale) && !(scale > s->t.head_scale) &&
-	       run_declared_width(&r->head, "x") == d && !memcmp(mean, s->t.head_mean, d * sizeof *mean)));
-	mem_free(mean);
-	return same ? 0 : run_fail(r, CODE_DATA, "%s: streams normalised in different ways cannot be trained on together", stream_name(r->in));
+	head_get_str(&r->head, "stream", s->source, sizeof s->source);
+	return training_norm(&s->t, mean, d, scale, &r->err) ? err_add(&r->err, "%s", stream_name(r->in)) : 0;
 }
 
 static int
@@ -173,15 +165,16 @@ gather(struct run *r)
 	return s->rows ? 0 : run_fail(r, CODE_DATA, "%s: no rows to train on", stream_name(r->in));
 }
 
+/* What was reached goes into a checkpoint. */
 static int
-stopped(struct run *r)
+give_up(struct run *r, const char *why)
 {
 	struct training *t = &((struct self *)r->self)->t;
 
 	r->resumable = true;
 	if (training_checkpoint(t, &r->err))
 		return r->err.code;
-	return run_fail(r, CODE_TRYAGAIN, "stopped at step %llu of %llu; go on with --resume %s", (ull)t->last.step, (ull)t->plan.steps, training_checkpoint_path(t));
+	return run_fail(r, CODE_TRYAGAIN, "%s at step %llu of %llu; go on with --resume %s", why, (ull)*t->steps, (ull)t->plan.steps, training_checkpoint_path(t));
 }
 
 static int
@@ -191,13 +184,17 @@ save(struct run *r)
 	const struct timespec wait = {.tv_sec = SAVE_WAIT};
 	unsigned tries;
 
-	for (tries = 0; training_finish(t, &r->err) && tries < SAVE_TRIES && !run_stopped(); tries++) {
+	for (tries = 0; training_finish(t, &r->err); tries++) {
+		if (r->err.code != CODE_CANTCREATE && r->err.code != CODE_IO)
+			return r->err.code; /* time will not mend it */
 		if (!tries)
 			warn(r, "%s; trying again for %d minutes", r->err.text, SAVE_TRIES * SAVE_WAIT / 60);
+		if (tries == SAVE_TRIES || run_stopped())
+			return give_up(r, "the model could not be written: stopped");
 		nanosleep(&wait, NULL);
 		r->err.code = 0;
 	}
-	return r->err.code;
+	return 0;
 }
 
 static int
@@ -212,7 +209,7 @@ loop(struct run *r)
 	while ((more = training_step(t, &r->err)) > 0) {
 		run_progress_line(r, runlog_line(&t->last, line, sizeof line));
 		if (run_stopped() && t->last.step < t->plan.steps)
-			return stopped(r);
+			return give_up(r, "stopped");
 	}
 	if (more < 0 || save(r))
 		return r->err.code;

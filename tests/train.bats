@@ -423,6 +423,81 @@ E
 	ok sae-train -i "$T/two" "${small[@]}" --steps 1 -o "$T/m"
 }
 
+@test "what a stream, a checkpoint and options claim is checked" {
+	need_python
+	py "$T" <<'E'
+import sys
+import numpy as np
+import sae
+x = np.random.default_rng(1).normal(size=(200, 16)).astype("f4")
+norm = {"how": "fit", "mean": sae.tensor(np.zeros(2, "f4")), "scale": sae.tensor(np.ones(1, "f4"))}
+sae.write(f"{sys.argv[1]}/narrow.sae", sae.stream({"x": x}, 64, norm=norm))
+E
+	refused 65 sae-train -i "$T/narrow.sae" "${small[@]}" -o "$T/m"
+	says "mean has 2 numbers"
+	refused 64 sae-train raw.npy --preset best --latents 9223372036854775807 --batch 20 -o "$T/m"
+	refused 64 sae-train raw.npy --seed 18446744073709551615 --batch 20 -o "$T/m"
+	local o
+	for o in "--weights -1,1" "--weights 1e308,1e308" "--weights nan,1" "--soft-cap 1e-50" "--soft-cap 1e300" "--arch jumprelu --bandwidth 1e-50"; do
+		refused 64 sae-train raw.npy --latents 40 --nesting 4,40 --batch 20 $o -o "$T/m"
+	done
+	# odd spellings of weights are weights
+	ok sae-train raw.npy --latents 40 --nesting 4,40 --batch 20 --steps 1 --weights +1,1e1 -o "$T/odd"
+	grep -aq '"weighting":"1,10"' "$T/odd" || problem "weights are not written as numbers"
+
+	ok sae-train raw.npy "${small[@]}" --epochs 2 --checkpoint "$T/ck" --checkpoint-every 5 -o "$T/a"
+	refused 64 sae-train raw.npy --resume "$T/ck" --as-is -o "$T/b"
+	refused 64 sae-train raw.npy --resume "$T/ck" --preset best -o "$T/b"
+	refused 64 sae-train raw.npy --resume "$T/ck" --expansion 3 -o "$T/b"
+	ok sae-train ./raw.npy --resume "$T/ck" -o "$T/b"
+	same "$T/a" "$T/b"
+	damage() { # SED: a checkpoint whose recipe is of the same length, but wrong
+		LC_ALL=C sed "$1" "$T/ck" >"$T/bad"
+		! cmp -s "$T/ck" "$T/bad" || problem "nothing was damaged: $1"
+		refused 65 sae-train raw.npy --resume "$T/bad" -o "$T/c"
+		says "$T/bad"
+	}
+	damage 's/arch=msae-rw latents=40/                       /'
+	damage 's/arch=msae-rw/arch=msae-xx/'
+	damage 's/loss=nmse/loss=abcd/'
+	damage 's/loss=nmse/         /'
+	damage 's/nesting=4,16,40/               /'
+	damage 's/latents=40/latents=80/'
+	damage 's/batch=64/batch=00/'
+	damage 's/epochs=2/epochs=-/'
+	damage 's/epochs=2/epochs=1/'
+	[[ ! -e $T/c ]] || problem "a model was written"
+
+	echo precious >"$T/log"
+	refused 64 sae-train raw.npy --arch nope --log "$T/log" -o "$T/m"
+	[[ $(cat "$T/log") == precious ]] || problem "the log of before is gone"
+	[[ ! -e $T/m ]] || problem "a model was written"
+}
+
+@test "a model that cannot be written: stopped, it is in a checkpoint" {
+	mkdir "$T/dir"
+	local pid i
+	timeout --foreground -k 2 "$LIMIT" sae-train raw.npy "${small[@]}" --epochs 100 --checkpoint "$T/ck" --checkpoint-every 9999 --log "$T/log" -o "$T/dir/m" >"$OUT" 2>"$ERR" 3>&- &
+	pid=$!
+	for ((i = 0; i < 1000; i++)); do
+		[[ -s $T/log ]] && break
+		sleep 0.01
+	done
+	mv "$T/dir" "$T/away"
+	for ((i = 0; i < 1000; i++)); do
+		grep -q "trying again" "$ERR" && break
+		sleep 0.01
+	done
+	kill -TERM $pid
+	status=0 last="sae-train with its directory taken away"
+	wait $pid || status=$?
+	status_is 75
+	says "--resume $T/ck"
+	ok sae-train raw.npy --resume "$T/ck" -o "$T/m"
+	ok sae-train raw.npy "${small[@]}" --epochs 100 -o "$T/n"
+	same "$T/m" "$T/n"
+}
+
 @test "columns that never vary are fine, and said; rows that never vary are not" {
 	need_python
 	py "$T" <<'E'

@@ -83,7 +83,7 @@ parse_uint(const char *s, uint64_t *v)
 	if (!isdigit((unsigned char)*s))
 		return -1;
 	*v = strtoull(s, &end, 10);
-	return errno || *end ? -1 : 0;
+	return errno || *end || *v == UINT64_MAX ? -1 : 0; /* that one stands for "not given" */
 }
 
 static int

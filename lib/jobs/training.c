@@ -1,13 +1,16 @@
 #include "jobs/training.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/text.h"
 #include "files/checkpoint.h"
 #include "files/modelfile.h"
 #include "sae/decode.h"
@@ -28,7 +31,7 @@ static void tell(struct training *t, void (*how)(void *, const char *), const ch
 static void
 tell(struct training *t, void (*how)(void *, const char *), const char *fmt, ...)
 {
-	char text[1024];
+	char text[1024], safe[2048];
 	va_list ap;
 
 	if (!how)
@@ -36,10 +39,28 @@ tell(struct training *t, void (*how)(void *, const char *), const char *fmt, ...
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	how(t->arg, text);
+	how(t->arg, text_printable(safe, sizeof safe, text, strlen(text)));
 }
 
 /* ---- beginning ---- */
+
+int
+training_norm(struct training *t, float *mean, size_t d, float scale, struct err *e)
+{
+	bool same = !mean == !t->head_mean;
+
+	if (!t->head_seen) {
+		t->head_seen = true;
+		t->head_mean = mean;
+		t->head_d = d;
+		t->head_scale = scale;
+		return 0;
+	}
+	if (same && mean)
+		same = d == t->head_d && !memcmp(&scale, &t->head_scale, sizeof scale) && !memcmp(mean, t->head_mean, d * sizeof *mean);
+	mem_free(mean);
+	return same ? 0 : err_set(e, CODE_DATA, "streams normalised in different ways cannot be trained on together");
+}
 
 static int
 check_writable(const char *path, struct err *e)
@@ -67,7 +88,7 @@ check_paths(struct training *t, struct err *e)
 		return err_set(e, CODE_USAGE, "%.60s...: the name is too long", t->o.model);
 	if (check_writable(t->o.model, e) || (t->o.checkpoint && check_writable(t->o.checkpoint, e)))
 		return e->code;
-	if (t->o.log && !(t->log = fopen(t->o.log, t->o.resume ? "a" : "w")))
+	if (t->o.log && !(t->log = fopen(t->o.log, "a"))) /* emptied once all is well */
 		return err_sys(e, CODE_CANTCREATE, "%s: cannot create", t->o.log);
 	return 0;
 }
@@ -107,8 +128,11 @@ static int
 settle_norm(struct training *t, bool loaded, struct err *e)
 {
 	struct sae *s = &t->model;
-	bool same = !t->head_mean || !loaded || same_norm(t);
+	bool same;
 
+	if (t->head_mean && t->head_d != s->d)
+		return err_set(e, CODE_DATA, "the stream's norm: its mean has %zu numbers, rows have %zu", t->head_d, s->d);
+	same = !t->head_mean || !loaded || same_norm(t);
 	if (t->head_mean && !same && t->o.resume)
 		return err_set(e, CODE_DATA, "%s: is of a run whose rows were normalised otherwise", t->o.resume);
 	if (t->head_mean) {
@@ -195,7 +219,8 @@ make_model(struct training *t, bool loaded, struct err *e)
 		s->threshold = NULL;
 	}
 	plan_describe(&t->plan, &t->o.recipe, s);
-	snprintf(s->trained_on, sizeof s->trained_on, "%s", t->o.trained_on ? t->o.trained_on : "");
+	if (!t->o.resume) /* the same rows may be called otherwise today */
+		snprintf(s->trained_on, sizeof s->trained_on, "%s", t->o.trained_on ? t->o.trained_on : "");
 	return 0;
 }
 
@@ -226,8 +251,10 @@ read_checkpoint(struct training *t, struct checkpoint *c, struct err *e)
 	if (checkpoint_open(c, t->o.resume, e))
 		return e->code;
 	snprintf(whose, sizeof whose, "the checkpoint %.250s", t->o.resume);
-	if (!(recipe = checkpoint_meta(c, "recipe", e)) || recipe_merge(&t->o.recipe, recipe, whose, e))
+	if (!(recipe = checkpoint_meta(c, "recipe", e)) || recipe_resume(&t->o.recipe, recipe, whose, t->model.d, e))
 		return e->code;
+	if (t->o.recipe.latents != t->model.m)
+		return err_set(e, CODE_DATA, "%s: its recipe has %llu latents, its model %zu", t->o.resume, (ull)t->o.recipe.latents, t->model.m);
 	if (!(print = checkpoint_meta(c, "data", e)))
 		return e->code;
 	if (strcmp(print, t->print))
@@ -238,14 +265,14 @@ read_checkpoint(struct training *t, struct checkpoint *c, struct err *e)
 static int
 open_valid(struct training *t, struct err *e)
 {
-	char *path[] = {(char *)(uintptr_t)t->o.valid};
 	const struct matfile_opts none = {0};
 	struct sae *s = &t->model;
 	int more;
 
 	if (!t->o.valid)
 		return 0;
-	if (rowset_files(&t->valid, path, 1, &none, t->simd, e))
+	t->valid_path[0] = (char *)(uintptr_t)t->o.valid;
+	if (rowset_files(&t->valid, t->valid_path, 1, &none, t->simd, e))
 		return e->code;
 	if (t->valid.store.cols != s->d)
 		return err_set(e, CODE_DATA, "%s: rows have %llu numbers, the model takes %zu", t->o.valid, (ull)t->valid.store.cols, s->d);
@@ -278,7 +305,11 @@ begin(struct training *t, struct checkpoint *c, struct err *e)
 		return e->code;
 	if (!t->o.resume && recipe_complete(r, d, loaded ? &t->model : NULL, e))
 		return e->code;
-	if (recipe_plan(r, d, t->rows.store.rows, &t->plan, e) || make_model(t, loaded, e) || settle_norm(t, loaded, e) ||
+	if (t->o.resume && recipe_plan(r, d, t->rows.store.rows, &t->plan, e)) {
+		e->code = CODE_DATA;
+		return err_add(e, "%s", t->o.resume);
+	}
+	if ((!t->o.resume && recipe_plan(r, d, t->rows.store.rows, &t->plan, e)) || make_model(t, loaded, e) || settle_norm(t, loaded, e) ||
 	    rowstore_order(&t->rows.store, t->plan.shuffle, t->plan.window, t->plan.seed, e))
 		return e->code;
 	if ((t->plan.data && !loaded && start_from_rows(t, e)) || (t->plan.median && !loaded && start_bias(t, e)))
@@ -289,6 +320,8 @@ begin(struct training *t, struct checkpoint *c, struct err *e)
 	n = state_of(t, state);
 	if (t->o.resume && checkpoint_restore(c, state, n, e))
 		return e->code;
+	if (*t->steps > t->plan.steps)
+		return err_set(e, CODE_DATA, "%s: is at step %llu of a run of %llu", t->o.resume, (ull)*t->steps, (ull)t->plan.steps);
 	return open_valid(t, e);
 }
 
@@ -311,6 +344,8 @@ training_begin(struct training *t, struct err *e)
 		tell(t, t->warn, "%zu of %zu columns never vary; nothing is learned from them", still, t->model.d);
 	if (t->o.resume)
 		tell(t, t->note, "going on from %s at step %llu of %llu", t->o.resume, (ull)*t->steps, (ull)t->plan.steps);
+	if (t->log && !t->o.resume && ftruncate(fileno(t->log), 0) && errno != EINVAL)
+		return err_sys(e, CODE_IO, "%s: cannot empty the log of before", t->o.log);
 	if (t->o.resume && t->log)
 		runlog_event(t->log, "resumed", *t->steps);
 	t->first_step = *t->steps;
@@ -366,11 +401,13 @@ revive(struct training *t, size_t n, struct err *e)
 {
 	const struct plan *p = &t->plan;
 	uint64_t every = p->epoch_steps < REVIVE_STEPS ? p->epoch_steps : REVIVE_STEPS, silent = every * p->opts.batch;
+	uint64_t rows = t->rows.store.rows; /* of an epoch: its last batch may be smaller */
 	struct encoder *encoder;
 	struct mat xhat = {0};
 	struct csr z = {0};
 	size_t revived;
 
+	silent = silent < rows ? silent : rows;
 	if (!p->revive || *t->steps % every || (double)*t->steps > REVIVE_UNTIL * (double)p->steps || !trainer_silent(t->trainer, silent))
 		return 0;
 	encoder = encoder_new(&t->model, t->pool, t->simd, e);
@@ -441,8 +478,9 @@ blame_step(const struct training *t, uint64_t step, struct err *e)
 		snprintf(e->text + n, sizeof e->text - n, "; the checkpoint %s is of step %llu", t->o.resume, (ull)t->first_step);
 }
 
-/* Each row of the batch moved by a share of how two others of it differ: noise
- * of the data's own shape. Rows come shuffled, so neighbours serve. */
+/* Adds noise of the data's own shape to each row: the difference of two others of
+ * the batch, over sqrt(2) so that at --jitter 1 it is as large as the rows are
+ * spread. Falls with the rate. Rows come shuffled, so neighbours serve. */
 static void
 jitter(struct training *t, size_t n)
 {

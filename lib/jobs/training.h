@@ -2,7 +2,7 @@
  * epoch, log, checkpoints, going on from one.
  *
  *   struct training t = {.o = {...}, .pool = pool, .simd = simd};
- *   t.rows filled (rowset.h), t.prenormed if they came normalised
+ *   t.rows filled (rowset.h), training_norm if they came normalised
  *   training_begin(&t, &err);
  *   while ((more = training_step(&t, &err)) > 0)
  *       show t.last; to stop: training_checkpoint(&t, &err)
@@ -37,7 +37,9 @@ struct training {
 	struct pool *pool;
 	const struct simd *simd;
 	struct rowset rows;
-	float *head_mean, head_scale; /* the rows were normalised by these; mem_alloc'ed, or NULL */
+	bool head_seen;
+	size_t head_d;    /* numbers in head_mean */
+	float *head_mean, head_scale; /* training_norm's */
 	/* What is worth saying on the way, for people; may be NULL. */
 	void (*warn)(void *arg, const char *text);
 	void (*note)(void *arg, const char *text);
@@ -50,6 +52,7 @@ struct training {
 	uint64_t *steps, *rows_seen; /* in the trainer */
 	struct mat x;
 	struct rowset valid;
+	char *valid_path[1];
 	struct quality quality;
 	FILE *log;
 	bool log_failed, checkpoint_failed;
@@ -63,6 +66,10 @@ struct training {
 	uint64_t silent; /* latents never active in that evaluation */
 };
 
+/* The rows that follow were normalised by these (mean NULL: not at all). Takes
+ * over mean [d], which is from mem_alloc, also when it fails: a second call that
+ * says otherwise than the first is CODE_DATA. Before training_begin. */
+int training_norm(struct training *t, float *mean, size_t d, float scale, struct err *e);
 /* Loads what there is to load, decides on recipe and normalisation, makes the
  * model and the trainer. Also checks that model, log and checkpoint can be
  * written, before hours are spent. */

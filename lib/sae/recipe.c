@@ -1,5 +1,7 @@
 #include "sae/recipe.h"
 
+#include <errno.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +91,7 @@ value_text(const struct recipe *r, size_t i, char *out, size_t size)
 char *
 recipe_text(const struct recipe *r, char out[RECIPE_TEXT])
 {
-	char value[512];
+	char value[RECIPE_TEXT];
 	size_t i, n = 0;
 
 	out[0] = 0;
@@ -128,7 +130,10 @@ set_value(struct recipe *r, size_t i, const char *v, struct err *e)
 		r->used += n;
 		return 0;
 	case COUNT:
+		errno = 0;
 		*(uint64_t *)field(r, i) = strtoull(v, &end, 10);
+		if (errno || *v < '0' || *v > '9')
+			end = (char *)(uintptr_t)"x";
 		break;
 	case REAL:
 		*(double *)field(r, i) = strtod(v, &end);
@@ -143,7 +148,7 @@ static int
 each_pair(struct recipe *r, const char *text, int (*each)(struct recipe *, size_t, const char *, void *, struct err *),
           void *arg, struct err *e)
 {
-	char pair[512], *value;
+	char pair[RECIPE_TEXT], *value;
 	size_t i, n;
 
 	for (; *text; text += n) {
@@ -199,7 +204,7 @@ merge_one(struct recipe *r, size_t i, const char *v, void *arg, struct err *e)
 	return err_set(e, CODE_USAGE, "%s is of a run with %s %.100s, not %.100s; leave out the options it was made with", m->whose, keys[i].name, v, mine);
 }
 
-int
+static int
 recipe_merge(struct recipe *r, const char *text, const char *whose, struct err *e)
 {
 	struct merge m = {.whose = whose};
@@ -244,6 +249,8 @@ fill_arch(struct recipe *r, const struct preset *preset, const struct sae *init,
 	if (init && init->arch == ARCH_MSAE && !strncmp(r->arch, "msae", 4)) {
 		for (i = 0; i < init->levels; i++)
 			to += sprintf(to, "%s%zu", i ? "," : "nesting=", init->nesting[i]);
+		if (!r->nesting && init->weighting[0] && !r->weights)
+			snprintf(to, sizeof text - (size_t)(to - text), " weights=%s", init->weighting);
 		if (fill(r, text, e))
 			return e->code;
 	}
@@ -270,6 +277,8 @@ fill_latents(struct recipe *r, size_t d, const struct sae *init, struct err *e)
 			return err_set(e, CODE_USAGE, "--expansion %g: makes %.0f latents", r->expansion, m);
 		r->latents = (uint64_t)m;
 	}
+	if (!r->latents || r->latents > UINT32_MAX)
+		return err_set(e, CODE_USAGE, "--latents %llu: 1 to %lu", (unsigned long long)r->latents, (unsigned long)UINT32_MAX);
 	if (init && r->latents != init->m)
 		return err_set(e, CODE_USAGE, "--latents %llu: the model to start from has %zu latents", (unsigned long long)r->latents, init->m);
 	return 0;
@@ -289,7 +298,7 @@ fill_levels(struct recipe *r, bool low, struct err *e)
 	if (!strcmp(r->arch, "msae-uw") && fill(r, "weights=uw", e))
 		return e->code;
 	if (!r->nesting && low && r->latents >= 64) {
-		for (i = 0, k = 16; k <= r->latents / 4; k *= 2, i++) {
+		for (i = 0, k = 16; k <= r->latents / 4 && i < SAE_MAX_LEVELS; k *= 2, i++) {
 			sprintf(nesting + strlen(nesting), "%s%zu", i ? "," : "", k);
 			if (i)
 				strcat(weights, i == 1 ? ",1.5" : i == 2 ? ",1.2" : ",1");
@@ -316,6 +325,23 @@ recipe_complete(struct recipe *r, size_t d, const struct sae *init, struct err *
 		r->k = r->k == RECIPE_NONE ? (r->latents < 64 ? r->latents : 64) : r->k;
 	else if (r->k != RECIPE_NONE)
 		return err_set(e, CODE_USAGE, "-k: goes with --arch topk and batchtopk; the levels of %.20s are --nesting", r->arch);
+	return 0;
+}
+
+int
+recipe_resume(struct recipe *r, const char *text, const char *whose, size_t d, struct err *e)
+{
+	char before[RECIPE_TEXT], after[RECIPE_TEXT];
+
+	if (recipe_merge(r, text, whose, e))
+		return e->code;
+	recipe_text(r, before);
+	if (recipe_complete(r, d, NULL, e)) {
+		e->code = CODE_DATA; /* what the command line said was compared before */
+		return err_add(e, "%s", whose);
+	}
+	if (strcmp(before, recipe_text(r, after)))
+		return err_set(e, CODE_DATA, "%s: its recipe is not complete", whose);
 	return 0;
 }
 
@@ -356,6 +382,28 @@ numbers(const char *text, double out[SAE_MAX_LEVELS], size_t *n)
 	}
 }
 
+/* Not negative, and a sum that a float can hold. */
+static bool
+usable(const double *w, size_t n)
+{
+	double sum = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!(w[i] >= 0))
+			return false;
+		sum += w[i];
+	}
+	return sum > 0 && sum < FLT_MAX;
+}
+
+/* v as the float it becomes: neither lost nor infinite. */
+static int
+check_float(const char *option, double v, struct err *e)
+{
+	return v >= FLT_MIN && v <= FLT_MAX ? 0 : err_set(e, CODE_USAGE, "%s %g: more than 0, and a number that a float can hold", option, v);
+}
+
 static int
 plan_levels(const struct recipe *r, struct plan *p, struct err *e)
 {
@@ -375,7 +423,7 @@ plan_levels(const struct recipe *r, struct plan *p, struct err *e)
 	train_weights(o, !strcmp(r->weights, "rw"));
 	if (!strcmp(r->weights, "rw") || !strcmp(r->weights, "uw"))
 		return 0;
-	if (numbers(r->weights, o->weights, &n) || n != o->levels)
+	if (numbers(r->weights, o->weights, &n) || n != o->levels || !usable(o->weights, n))
 		return err_set(e, CODE_USAGE, "--weights %.60s: rw, uw or %zu numbers parted by commas, one a level", r->weights, o->levels);
 	return 0;
 }
@@ -439,8 +487,9 @@ recipe_plan(const struct recipe *r, size_t d, uint64_t rows, struct plan *p, str
 	o->soft_cap = r->soft_cap;
 	o->clip = r->clip;
 	o->beta2 = r->beta2;
-	if (!(r->lr > 0))
-		return err_set(e, CODE_USAGE, "--lr %g: more than 0", r->lr);
+	if (check_float("--lr", r->lr, e) || (o->soft_cap != 0 && check_float("--soft-cap", o->soft_cap, e)) ||
+	    (arch == ARCH_JUMPRELU && (check_float("--threshold", o->threshold, e) || check_float("--bandwidth", o->bandwidth, e))))
+		return e->code;
 	if (!(r->decay_from >= 0 && r->decay_from <= 1))
 		return err_set(e, CODE_USAGE, "--decay-from %g: 0 to 1", r->decay_from);
 	if (!(r->jitter >= 0 && r->jitter <= 10))
@@ -472,7 +521,8 @@ plan_rate(const struct plan *p, uint64_t step)
 void
 plan_describe(const struct plan *p, const struct recipe *r, struct sae *s)
 {
-	size_t i;
+	char list[24 * SAE_MAX_LEVELS];
+	size_t i, n = 0;
 
 	s->arch = p->opts.arch;
 	s->k = s->arch == ARCH_TOPK || s->arch == ARCH_BATCHTOPK ? p->opts.k : 0;
@@ -480,8 +530,13 @@ plan_describe(const struct plan *p, const struct recipe *r, struct sae *s)
 	for (i = 0; i < s->levels; i++)
 		s->nesting[i] = p->opts.nesting[i];
 	s->weighting[0] = 0;
-	if (s->levels && strlen(r->weights) < sizeof s->weighting)
+	if (s->levels && (!strcmp(r->weights, "rw") || !strcmp(r->weights, "uw")))
 		strcpy(s->weighting, r->weights);
+	else if (s->levels)
+		for (i = 0, n = 0; i < s->levels && n < sizeof list; i++)
+			n += (size_t)snprintf(list + n, sizeof list - n, "%s%.6g", i ? "," : "", p->opts.weights[i]);
+	if (n < sizeof s->weighting && n) /* a longer one is in the recipe alone */
+		memcpy(s->weighting, list, n + 1);
 	s->soft_cap = (float)p->opts.soft_cap;
 	s->seed = p->seed;
 }

@@ -39,10 +39,11 @@ struct recipe {
 
 /* "arch=msae-rw latents=4096 ...": the fields that are set. Returns out. */
 char *recipe_text(const struct recipe *r, char out[RECIPE_TEXT]);
-/* Takes over what text says. A field that is set in r and says otherwise is
- * CODE_USAGE, as is one that text does not have; `whose` ("the checkpoint
- * a.ck") says whose text it is. */
-int recipe_merge(struct recipe *r, const char *text, const char *whose, struct err *e);
+/* In place of recipe_complete: takes over what text says, of a run on rows of d
+ * numbers. A field that is set in r and says otherwise is CODE_USAGE, as is one
+ * that text does not have; a text that is not a complete recipe is CODE_DATA.
+ * `whose` ("the checkpoint a.ck") says whose text it is. */
+int recipe_resume(struct recipe *r, const char *text, const char *whose, size_t d, struct err *e);
 /* Fills what is open: from the preset, from init (a model to start from, or
  * NULL) for the architecture, and with what the paper has. */
 int recipe_complete(struct recipe *r, size_t d, const struct sae *init, struct err *e);
