@@ -19,7 +19,9 @@
 typedef unsigned long long ull;
 
 #define REVIVE_UNTIL 0.8   /* of the steps: what is revived has to learn */
-#define REVIVE_STEPS 1000  /* at least that often */
+#define REVIVE_STEPS 1000
+#define REVIVE_PARTS 8     /* times in an epoch, or in so many steps */
+#define REVIVE_SHARE 128   /* of the latents at a time */
 #define MEDIAN_ROWS 8192
 #define DRAWS ((uint64_t)1 << 61) /* the draw of rows to start from, among all uses of the seed */
 #define DESCRIPTION 256
@@ -394,18 +396,20 @@ after_epoch(struct training *t, struct err *e)
 
 /* ---- a step ---- */
 
-/* Silent latents start anew from what the model as it now is leaves of the
- * batch just trained on. */
+/* Latents silent for an epoch (or REVIVE_STEPS, if that is less) start anew from
+ * what the model as it now is leaves of the batch just trained on: a few at a
+ * time, since where rows are alike many newcomers would say the same. */
 static int
 revive(struct training *t, size_t n, struct err *e)
 {
 	const struct plan *p = &t->plan;
-	uint64_t every = p->epoch_steps < REVIVE_STEPS ? p->epoch_steps : REVIVE_STEPS, silent = every * p->opts.batch;
+	uint64_t steps = p->epoch_steps < REVIVE_STEPS ? p->epoch_steps : REVIVE_STEPS, silent = steps * p->opts.batch;
 	uint64_t rows = t->rows.store.rows; /* of an epoch: its last batch may be smaller */
+	uint64_t every = steps / REVIVE_PARTS ? steps / REVIVE_PARTS : 1;
+	size_t most = t->model.m / REVIVE_SHARE + 1, revived;
 	struct encoder *encoder;
 	struct mat xhat = {0};
 	struct csr z = {0};
-	size_t revived;
 
 	silent = silent < rows ? silent : rows;
 	if (!p->revive || *t->steps % every || (double)*t->steps > REVIVE_UNTIL * (double)p->steps || !trainer_silent(t->trainer, silent))
@@ -414,7 +418,7 @@ revive(struct training *t, size_t n, struct err *e)
 	if (encoder && !mat_resize(&xhat, n, t->model.d, "reconstructions", e) &&
 	    !encode(encoder, t->x.data, n, t->model.arch == ARCH_TOPK ? t->model.k : 0, &z, e)) {
 		decode(&t->model, csr_view(&z), t->pool, t->simd, xhat.data);
-		if (!trainer_revive(t->trainer, silent, t->x.data, xhat.data, n, p->seed, &revived, e))
+		if (!trainer_revive(t->trainer, silent, most, t->x.data, csr_view(&z), xhat.data, p->seed, &revived, e))
 			t->revived += revived;
 	}
 	encoder_free(encoder);

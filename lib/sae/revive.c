@@ -1,10 +1,15 @@
 #include "sae/revive.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/rng.h"
 #include "sae/train_parts.h"
+
+#define LONGER 2  /* of a newcomer's encoder over the mean of the others, at most */
+#define ABOVE 1.2 /* of a newcomer's code over the smallest of its row */
 
 static bool
 is_silent(const struct trainer *t, size_t j, uint64_t rows)
@@ -22,18 +27,28 @@ trainer_silent(const struct trainer *t, uint64_t silent)
 	return n;
 }
 
-static void
-fill_weights(double *weight, const float *x, const float *xhat, size_t n, size_t d)
-{
-	double square;
-	size_t r, i;
+/* The rows that latents start anew from. */
+struct worst {
+	const float *x;
+	float *xhat;
+	size_t n, d;
+	double *weight; /* [n] |x - xhat|^4; 0 once drawn */
+	double *least;  /* [n] what a code has to reach */
+	bool *drawn;    /* [n] */
+};
 
-	for (r = 0; r < n; r++) {
-		square = 0;
-		for (i = 0; i < d; i++)
-			square += ((double)x[r * d + i] - xhat[r * d + i]) * ((double)x[r * d + i] - xhat[r * d + i]);
-		weight[r] = square * square;
+static void
+weigh(struct worst *w, size_t r)
+{
+	const float *x = w->x + r * w->d, *xhat = w->xhat + r * w->d;
+	double square = 0, e;
+	size_t i;
+
+	for (i = 0; i < w->d; i++) {
+		e = (double)x[i] - xhat[i];
+		square += e * e;
 	}
+	w->weight[r] = w->drawn[r] ? 0 : square * square;
 }
 
 /* A row by its weight, which is then 0; n when all are. */
@@ -59,19 +74,75 @@ draw_row(double *weight, size_t n, struct rng *rng)
 	return last;
 }
 
+/* The smallest code of rows first..end-1; HUGE_VAL for none. */
+static double
+least_code(struct csr_view z, size_t first, size_t end)
+{
+	double least = HUGE_VAL;
+	size_t i;
+
+	for (i = z.ptr[first]; i < z.ptr[end]; i++)
+		least = fmin(least, z.val[i]);
+	return least;
+}
+
 static void
-restart(struct trainer *t, size_t j, const float *x, const float *xhat)
+fill_worst(struct worst *w, struct csr_view z)
+{
+	double least = least_code(z, 0, z.rows);
+	size_t r;
+
+	for (r = 0; r < w->n; r++) {
+		w->least[r] = z.ptr[r + 1] > z.ptr[r] ? least_code(z, r, r + 1) : least;
+		w->drawn[r] = false;
+		weigh(w, r);
+	}
+}
+
+/* Mean length of the encoders of latents that are not silent; 0 for none. */
+static double
+living_length(const struct trainer *t, uint64_t silent)
+{
+	size_t d = t->model->d, m = t->model->m, i, j, n = 0;
+	double *square = t->latent_norm, sum = 0; /* free until the next step */
+
+	memset(square, 0, m * sizeof *square);
+	for (i = 0; i < d; i++)
+		for (j = 0; j < m; j++)
+			square[j] += (double)t->model->W_enc[i * m + j] * t->model->W_enc[i * m + j];
+	for (j = 0; j < m; j++)
+		if (!is_silent(t, j, silent)) {
+			sum += sqrt(square[j]);
+			n++;
+		}
+	return n ? sum / (double)n : 0;
+}
+
+/* How long an encoder along row r's residual has to be; *norm: the residual.
+ * HUGE_VAL when it points away from the row. */
+static double
+length_for(const struct trainer *t, const struct worst *w, size_t r, double *norm)
+{
+	const float *x = w->x + r * w->d, *xhat = w->xhat + r * w->d;
+	double square = 0, along = 0, e;
+	size_t i;
+
+	for (i = 0; i < w->d; i++) {
+		e = (double)x[i] - xhat[i];
+		square += e * e;
+		along += e * ((double)x[i] - t->model->b_dec[i]);
+	}
+	*norm = sqrt(square);
+	return along > 0 ? fmin(ABOVE * w->least[r], *norm) * *norm / along : HUGE_VAL;
+}
+
+static void
+restart(struct trainer *t, size_t j, const struct worst *w, size_t r, double norm, double length)
 {
 	const struct sae *s = t->model;
+	const float *x = w->x + r * w->d, *xhat = w->xhat + r * w->d;
 	size_t d = s->d, m = s->m, i;
-	double square = 0, along = 0, norm, length;
 
-	for (i = 0; i < d; i++) {
-		square += ((double)x[i] - xhat[i]) * ((double)x[i] - xhat[i]);
-		along += ((double)x[i] - xhat[i]) * ((double)x[i] - s->b_dec[i]);
-	}
-	norm = sqrt(square);
-	length = along > square ? square / along : 1;
 	for (i = 0; i < d; i++) {
 		s->W_dec[j * d + i] = (float)((x[i] - xhat[i]) / norm);
 		s->W_enc[i * m + j] = (float)((x[i] - xhat[i]) / norm * length);
@@ -88,32 +159,65 @@ restart(struct trainer *t, size_t j, const float *x, const float *xhat)
 	t->last_active[j] = t->rows_seen;
 }
 
+/* What latent j now says goes into the reconstructions. */
+static void
+speak(const struct trainer *t, size_t j, double length, struct worst *w)
+{
+	const float *dec = t->model->W_dec + j * w->d, *x;
+	double code;
+	size_t r, i;
+
+	for (r = 0; r < w->n; r++) {
+		x = w->x + r * w->d;
+		code = 0;
+		for (i = 0; i < w->d; i++)
+			code += (double)dec[i] * ((double)x[i] - t->model->b_dec[i]);
+		code *= length;
+		if (code < w->least[r] || !(code > 0))
+			continue;
+		for (i = 0; i < w->d; i++)
+			w->xhat[r * w->d + i] += (float)(code * dec[i]);
+		weigh(w, r);
+	}
+}
+
 int
-trainer_revive(struct trainer *t, uint64_t silent, const float *x, const float *xhat, size_t n, uint64_t seed,
+trainer_revive(struct trainer *t, uint64_t silent, size_t most, const float *x, struct csr_view z, float *xhat, uint64_t seed,
                size_t *revived, struct err *e)
 {
-	size_t d = t->model->d, j, r;
-	double *weight = mem_alloc(n * sizeof *weight);
+	struct worst w = {.x = x, .xhat = xhat, .n = z.rows, .d = t->model->d};
+	double longest, length = 0, norm = 0;
 	struct rng rng;
+	size_t j, r;
 
 	*revived = 0;
-	if (!weight)
-		return err_memory(e, "weights of rows", n * sizeof *weight);
+	w.weight = mem_alloc(w.n * sizeof *w.weight);
+	w.least = mem_alloc(w.n * sizeof *w.least);
+	w.drawn = mem_alloc(w.n * sizeof *w.drawn);
+	if (!w.weight || !w.least || !w.drawn)
+		err_memory(e, "weights of rows", w.n * 2 * sizeof *w.weight);
+	else
+		fill_worst(&w, z);
 	rng_seed(&rng, seed, t->steps);
-	fill_weights(weight, x, xhat, n, d);
-	for (j = 0; j < t->model->m; j++) {
+	longest = LONGER * living_length(t, silent);
+	for (j = 0, r = 0; j < t->model->m && *revived < most && !e->code && r < w.n; j++) {
 		if (!is_silent(t, j, silent))
 			continue;
-		r = draw_row(weight, n, &rng);
-		if (r == n) { /* all were drawn */
-			fill_weights(weight, x, xhat, n, d);
-			r = draw_row(weight, n, &rng);
+		/* a row whose residual takes too long an encoder is no one to start from */
+		while ((r = draw_row(w.weight, w.n, &rng)) < w.n) {
+			w.drawn[r] = true;
+			length = length_for(t, &w, r, &norm);
+			if (length <= longest)
+				break;
 		}
-		if (r == n)
-			break; /* nothing is missing anywhere */
-		restart(t, j, x + r * d, xhat + r * d);
+		if (r == w.n)
+			break; /* all were drawn, or nothing is missing anywhere */
+		restart(t, j, &w, r, norm, length);
+		speak(t, j, length, &w);
 		++*revived;
 	}
-	mem_free(weight);
-	return 0;
+	mem_free(w.weight);
+	mem_free(w.least);
+	mem_free(w.drawn);
+	return e->code;
 }
