@@ -17,7 +17,6 @@ struct self {
 	struct mat scratch;
 	char source[256]; /* what is trained on, for the model's description */
 	bool no_shuffle;
-	uint64_t rows;
 };
 
 #define R(field) t.o.recipe.field
@@ -112,15 +111,13 @@ start(struct run *r)
 }
 
 static int
-take_head(struct run *r, struct frame *f)
+take_head(struct run *r)
 {
 	struct self *s = r->self;
 	float *mean = NULL, scale = 1;
 	size_t d = 0;
 	int got;
 
-	if (head_read(&r->head, f, &r->err))
-		return r->err.code;
 	got = head_get_norm(&r->head, &mean, &d, &scale, NULL, 0, &r->err);
 	if (got < 0)
 		return err_add(&r->err, "%s", stream_name(r->in));
@@ -131,38 +128,39 @@ take_head(struct run *r, struct frame *f)
 }
 
 static int
-take_rows(struct run *r, struct frame *f)
+take_frame(struct run *r, struct frame *f, void *none)
 {
 	struct self *s = r->self;
+	const float *x;
 	size_t d;
-	const float *x = run_dense(r, f, "x", &d, &s->scratch);
 
+	(void)none;
+	if (f->kind == FRAME_HEAD)
+		return take_head(r);
+	if (f->kind != FRAME_ROWS)
+		return 0;
+	x = run_dense(r, f, "x", &d, &s->scratch);
 	if (!x || rowset_add(&s->t.rows, x, (size_t)f->n, d, s->t.simd, &r->err))
 		return r->err.code;
-	s->rows += f->n;
-	run_progress(r, s->rows, 0);
-	return run_stopped() ? run_stop(r, s->rows) : 0;
+	run_progress(r, s->t.rows.store.rows, 0);
+	return 0;
 }
 
 /* All rows, looked over once. */
 static int
 gather(struct run *r)
 {
-	struct self *s = r->self;
-	struct rowset *rows = &s->t.rows;
-	struct frame *f;
-	int got, code = 0;
+	struct rowset *rows = &((struct self *)r->self)->t.rows;
+	int got;
 
 	if (r->argc) {
 		while ((got = rowset_scan(rows, &r->err)) > 0 && !run_stopped())
 			run_progress(r, rows->scanned, rows->store.rows);
 		return got < 0 ? r->err.code : run_stopped() ? run_stop(r, rows->scanned) : 0;
 	}
-	while (!code && (got = stream_next(r->in, &f, &r->err)) > 0)
-		code = f->kind == FRAME_HEAD ? take_head(r, f) : f->kind == FRAME_ROWS ? take_rows(r, f) : 0;
-	if (code || got < 0)
+	if (run_frames(r, take_frame, NULL))
 		return r->err.code;
-	return s->rows ? 0 : run_fail(r, CODE_DATA, "%s: no rows to train on", stream_name(r->in));
+	return rows->store.rows ? 0 : run_fail(r, CODE_DATA, "%s: no rows to train on", stream_name(r->in));
 }
 
 /* What was reached goes into a checkpoint. */

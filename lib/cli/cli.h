@@ -149,6 +149,11 @@ struct strings { char **s; size_t cap; };
 const char *const *run_strings(struct run *r, struct frame *f, const char *name, struct strings *to);
 void strings_free(struct strings *s);
 
+/* Calls each for every frame of r->in, r->head being the last head seen, until
+ * the input is over, a call returns a code, or a signal came (run_stop). Programs
+ * without `loop` are run by it. */
+int run_frames(struct run *r, int (*each)(struct run *r, struct frame *f, void *arg), void *arg);
+
 /* Adds the provenance entry to h and writes it: for programs with `loop`. */
 int run_put_head(struct run *r, struct head *h);
 

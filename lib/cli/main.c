@@ -126,16 +126,15 @@ run_put_head(struct run *r, struct head *h)
 }
 
 static int
-on_frame(struct run *r, struct frame *f)
+on_frame(struct run *r, struct frame *f, void *none)
 {
 	const struct program *p = r->program;
 	int code = 0;
 
+	(void)none;
 	switch (f->kind) {
 	case FRAME_HEAD:
 		r->head_number++;
-		if (head_read(&r->head, f, &r->err))
-			return r->err.code;
 		if (p->head && (code = p->head(r, &r->head)))
 			return code;
 		return r->out ? run_put_head(r, &r->head) : 0;
@@ -158,16 +157,16 @@ run_stop(struct run *r, uint64_t rows)
 	return run_fail(r, CODE_TRYAGAIN, "stopped: by a signal, after %llu rows", (unsigned long long)rows);
 }
 
-static int
-loop(struct run *r)
+int
+run_frames(struct run *r, int (*each)(struct run *r, struct frame *f, void *arg), void *arg)
 {
 	struct frame *f;
 	int got, code;
 
-	if (r->program->loop)
-		return r->program->loop(r);
 	while ((got = stream_next(r->in, &f, &r->err)) > 0) {
-		code = on_frame(r, f);
+		if (f->kind == FRAME_HEAD && head_read(&r->head, f, &r->err))
+			return r->err.code;
+		code = each(r, f, arg);
 		if (code)
 			return code;
 		status_tick(r);
@@ -175,6 +174,12 @@ loop(struct run *r)
 			return run_stop(r, stream_counts(r->in).rows);
 	}
 	return got < 0 ? r->err.code : 0;
+}
+
+static int
+loop(struct run *r)
+{
+	return r->program->loop ? r->program->loop(r) : run_frames(r, on_frame, NULL);
 }
 
 FILE *

@@ -21,25 +21,19 @@ rereadable(const struct run *r, int *fd)
 	return lseek(STDIN_FILENO, 0, SEEK_CUR);
 }
 
-static int
-first_pass(struct run *r, int spool, int (*each)(struct run *r, struct frame *f))
-{
-	struct frame *f;
-	int got, code;
+struct pass {
+	int spool; /* -1: the input can be read again as it is */
+	int (*each)(struct run *r, struct frame *f);
+};
 
-	while ((got = stream_next(r->in, &f, &r->err)) > 0) {
-		if (spool >= 0 && io_write_all(spool, f->bytes, f->size))
-			return err_sys(&r->err, CODE_IO, "spool in %s: cannot write; set TMPDIR to where there is room", io_tempdir());
-		if (f->kind == FRAME_HEAD && head_read(&r->head, f, &r->err))
-			return r->err.code;
-		code = each(r, f);
-		if (code)
-			return code;
-		status_tick(r);
-		if (run_stopped())
-			return run_stop(r, stream_counts(r->in).rows);
-	}
-	return got < 0 ? r->err.code : 0;
+static int
+keep_frame(struct run *r, struct frame *f, void *arg)
+{
+	const struct pass *p = arg;
+
+	if (p->spool >= 0 && io_write_all(p->spool, f->bytes, f->size))
+		return err_sys(&r->err, CODE_IO, "spool in %s: cannot write; set TMPDIR to where there is room", io_tempdir());
+	return p->each(r, f);
 }
 
 int
@@ -52,7 +46,7 @@ spool_first_pass(struct run *r, int (*each)(struct run *r, struct frame *f))
 
 	if (start < 0 && (spool = io_tempfile(&r->err)) < 0)
 		return r->err.code;
-	code = first_pass(r, spool, each);
+	code = run_frames(r, keep_frame, &(struct pass){spool, each});
 	if (!code) {
 		snprintf(name, sizeof name, "%s", stream_name(r->in));
 		o.name = name;
