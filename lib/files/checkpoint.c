@@ -4,7 +4,7 @@
 #include "files/modelfile.h"
 
 int
-checkpoint_save(const char *path, struct sae *model, const struct checkpoint_tensor *t, size_t n,
+checkpoint_save(const char *path, struct sae *model, const struct tensor *t, size_t n,
                 const char *const *meta, struct err *e)
 {
 	struct st_out out[CHECKPOINT_MAX_TENSORS];
@@ -40,7 +40,7 @@ checkpoint_meta(const struct checkpoint *c, const char *key, struct err *e)
 }
 
 static int
-restore(const struct checkpoint *c, const struct checkpoint_tensor *want, struct err *e)
+restore(const struct checkpoint *c, const struct tensor *want, struct err *e)
 {
 	const struct st_tensor *t = st_find(&c->file, want->name);
 	size_t bad;
@@ -58,7 +58,7 @@ restore(const struct checkpoint *c, const struct checkpoint_tensor *want, struct
 }
 
 int
-checkpoint_restore(const struct checkpoint *c, const struct checkpoint_tensor *t, size_t n, struct err *e)
+checkpoint_restore(const struct checkpoint *c, const struct tensor *t, size_t n, struct err *e)
 {
 	size_t i;
 

@@ -7,21 +7,14 @@
 
 #include <stddef.h>
 
-#include "base/dtype.h"
 #include "base/model.h"
+#include "base/tensor.h"
 #include "files/safetensors.h"
-
-struct checkpoint_tensor {
-	const char *name;
-	enum dtype dtype;  /* DT_F4 or DT_U8 */
-	size_t rows, cols; /* cols 1: a vector */
-	void *data;
-};
 
 #define CHECKPOINT_MAX_TENSORS 32
 
 /* meta: key, value, ... NULL. model->sha256 becomes that of the checkpoint. */
-int checkpoint_save(const char *path, struct sae *model, const struct checkpoint_tensor *t, size_t n,
+int checkpoint_save(const char *path, struct sae *model, const struct tensor *t, size_t n,
                     const char *const *meta, struct err *e);
 
 struct checkpoint {
@@ -33,7 +26,7 @@ int checkpoint_open(struct checkpoint *c, const char *path, struct err *e);
 /* A metadata value; CODE_DATA with e filled, and NULL, when it is missing. */
 const char *checkpoint_meta(const struct checkpoint *c, const char *key, struct err *e);
 /* Fills data of every tensor named; type and shape must be as given. */
-int checkpoint_restore(const struct checkpoint *c, const struct checkpoint_tensor *t, size_t n, struct err *e);
+int checkpoint_restore(const struct checkpoint *c, const struct tensor *t, size_t n, struct err *e);
 void checkpoint_close(struct checkpoint *c);
 
 #endif

@@ -226,21 +226,17 @@ make_model(struct training *t, bool loaded, struct err *e)
 	return 0;
 }
 
-/* The trainer's state as a checkpoint wants it. */
-static size_t
-state_of(struct training *t, struct checkpoint_tensor out[CHECKPOINT_MAX_TENSORS])
+/* Where the trainer counts. */
+static void
+find_counts(struct training *t, const struct tensor *state, size_t n)
 {
-	struct train_tensor state[TRAIN_MAX_TENSORS];
-	size_t n = trainer_state(t->trainer, state), i;
+	size_t i;
 
-	for (i = 0; i < n; i++) {
-		out[i] = (struct checkpoint_tensor){state[i].name, state[i].type, state[i].rows, state[i].cols, state[i].data};
+	for (i = 0; i < n; i++)
 		if (!strcmp(state[i].name, "steps"))
 			t->steps = state[i].data;
 		else if (!strcmp(state[i].name, "rows"))
 			t->rows_seen = state[i].data;
-	}
-	return n;
 }
 
 /* The recipe of the run gone on with, and whether these are its rows. */
@@ -298,7 +294,7 @@ seek(struct training *t)
 static int
 begin(struct training *t, struct checkpoint *c, struct err *e)
 {
-	struct checkpoint_tensor state[CHECKPOINT_MAX_TENSORS];
+	struct tensor state[TRAIN_MAX_TENSORS];
 	struct recipe *r = &t->o.recipe;
 	size_t d = (size_t)t->rows.store.cols, n;
 	bool loaded = t->o.resume || t->o.init;
@@ -307,11 +303,13 @@ begin(struct training *t, struct checkpoint *c, struct err *e)
 		return e->code;
 	if (!t->o.resume && recipe_complete(r, d, loaded ? &t->model : NULL, e))
 		return e->code;
-	if (t->o.resume && recipe_plan(r, d, t->rows.store.rows, &t->plan, e)) {
-		e->code = CODE_DATA;
+	if (recipe_plan(r, d, t->rows.store.rows, &t->plan, e)) {
+		if (!t->o.resume)
+			return e->code;
+		e->code = CODE_DATA; /* the checkpoint's doing, not the command line's */
 		return err_add(e, "%s", t->o.resume);
 	}
-	if ((!t->o.resume && recipe_plan(r, d, t->rows.store.rows, &t->plan, e)) || make_model(t, loaded, e) || settle_norm(t, loaded, e) ||
+	if (make_model(t, loaded, e) || settle_norm(t, loaded, e) ||
 	    rowstore_order(&t->rows.store, t->plan.shuffle, t->plan.window, t->plan.seed, e))
 		return e->code;
 	if ((t->plan.data && !loaded && start_from_rows(t, e)) || (t->plan.median && !loaded && start_bias(t, e)))
@@ -319,7 +317,8 @@ begin(struct training *t, struct checkpoint *c, struct err *e)
 	t->trainer = trainer_new(&t->model, &t->plan.opts, t->pool, t->simd, e);
 	if (!t->trainer || mat_resize(&t->x, t->plan.opts.batch + 2, d, "batch", e))
 		return e->code;
-	n = state_of(t, state);
+	n = trainer_state(t->trainer, state);
+	find_counts(t, state, n);
 	if (t->o.resume && checkpoint_restore(c, state, n, e))
 		return e->code;
 	if (*t->steps > t->plan.steps)
@@ -532,10 +531,10 @@ training_step(struct training *t, struct err *e)
 int
 training_checkpoint(struct training *t, struct err *e)
 {
-	struct checkpoint_tensor state[CHECKPOINT_MAX_TENSORS];
+	struct tensor state[TRAIN_MAX_TENSORS];
 	char recipe[RECIPE_TEXT];
 	const char *meta[] = {"checkpoint", "1", "recipe", recipe_text(&t->o.recipe, recipe), "data", t->print, NULL};
-	size_t n = state_of(t, state);
+	size_t n = trainer_state(t->trainer, state);
 
 	t->model.rows = *t->rows_seen;
 	return checkpoint_save(training_checkpoint_path(t), &t->model, state, n, meta, e);

@@ -456,8 +456,8 @@ recipe_plan(const struct recipe *r, size_t d, uint64_t rows, struct plan *p, str
 	size_t loss = 0, schedule = 0, bias = 0, dead = 0, shuffle = 0, jump = 0, start = 0;
 
 	*p = (struct plan){.m = (size_t)r->latents, .seed = r->seed, .window = r->window, .lr = r->lr, .decay_from = r->decay_from, .warmup = r->warmup, .jitter = r->jitter};
-	if (!p->m || p->m > UINT32_MAX || (uint64_t)p->m * d > SIZE_MAX / 64)
-		return err_set(e, CODE_USAGE, "%llu latents: 1 to %lu, and no more than memory can hold", (unsigned long long)r->latents, (unsigned long)UINT32_MAX);
+	if (p->m > SIZE_MAX / 64 / d)
+		return err_set(e, CODE_USAGE, "--latents %llu: more than memory can hold", (unsigned long long)r->latents);
 	train_defaults(o, arch, p->m);
 	if (CHOOSE("--loss", r->loss, &loss, "nmse", "mse") ||
 	    CHOOSE("--schedule", r->schedule, &schedule, "linear-decay", "cosine-warmup", "constant") ||

@@ -606,7 +606,7 @@ static const char *const names[3][P_COUNT] = {
 };
 
 static size_t
-add_tensors(const struct trainer *t, struct train_tensor *out, size_t n, const char *const name[P_COUNT],
+add_tensors(const struct trainer *t, struct tensor *out, size_t n, const char *const name[P_COUNT],
             float *const data[P_COUNT])
 {
 	size_t d = t->model->d, m = t->model->m, i;
@@ -614,28 +614,28 @@ add_tensors(const struct trainer *t, struct train_tensor *out, size_t n, const c
 
 	for (i = 0; i < P_COUNT; i++)
 		if (i != P_LOG_THRESHOLD || t->theta)
-			out[n++] = (struct train_tensor){name[i], DT_F4, shape[i][0], shape[i][1], data[i]};
+			out[n++] = (struct tensor){name[i], DT_F4, shape[i][0], shape[i][1], data[i]};
 	return n;
 }
 
 size_t
-trainer_state(struct trainer *t, struct train_tensor out[TRAIN_MAX_TENSORS])
+trainer_state(struct trainer *t, struct tensor out[TRAIN_MAX_TENSORS])
 {
 	size_t m = t->model->m, n = 0;
 
-	out[n++] = (struct train_tensor){"steps", DT_U8, 1, 1, &t->steps};
-	out[n++] = (struct train_tensor){"rows", DT_U8, 1, 1, &t->rows_seen};
-	out[n++] = (struct train_tensor){"active", DT_U8, m, 1, t->active};
-	out[n++] = (struct train_tensor){"last_active", DT_U8, m, 1, t->last_active};
+	out[n++] = (struct tensor){"steps", DT_U8, 1, 1, &t->steps};
+	out[n++] = (struct tensor){"rows", DT_U8, 1, 1, &t->rows_seen};
+	out[n++] = (struct tensor){"active", DT_U8, m, 1, t->active};
+	out[n++] = (struct tensor){"last_active", DT_U8, m, 1, t->last_active};
 	n = add_tensors(t, out, n, names[0], t->adam_m);
 	n = add_tensors(t, out, n, names[1], t->adam_v);
 	if (t->theta)
-		out[n++] = (struct train_tensor){"log_threshold", DT_F4, m, 1, t->log_threshold};
+		out[n++] = (struct tensor){"log_threshold", DT_F4, m, 1, t->log_threshold};
 	return n;
 }
 
 size_t
-trainer_gradients(struct trainer *t, struct train_tensor out[TRAIN_MAX_TENSORS], double *clip)
+trainer_gradients(struct trainer *t, struct tensor out[TRAIN_MAX_TENSORS], double *clip)
 {
 	float *data[P_COUNT] = {t->g_enc, t->g_small[P_B_ENC], t->g_dec, t->g_small[P_B_DEC], t->g_small[P_LOG_THRESHOLD]};
 	size_t n = add_tensors(t, out, 0, names[2], data);

@@ -61,6 +61,7 @@
 #include "base/error.h"
 #include "base/model.h"
 #include "base/pool.h"
+#include "base/tensor.h"
 #include "sae/simd.h"
 
 enum train_loss { LOSS_NMSE, LOSS_MSE };
@@ -148,21 +149,14 @@ int trainer_step(struct trainer *t, const float *x, size_t n, double lr, struct 
 /* What a checkpoint has to hold beside the model: float32 (DT_F4) and uint64
  * (DT_U8) tensors, in a fixed order; data points into the trainer. Restoring
  * is filling them, in a trainer made with the same options, before a step. */
-struct train_tensor {
-	const char *name; /* "adam_m.W_enc", "steps", ... */
-	enum dtype type;
-	size_t rows, cols; /* cols 1 for a vector */
-	void *data;
-};
-
 #define TRAIN_MAX_TENSORS 20
 /* Fills out and returns how many. "active" [m] counts the rows in which a
  * latent was not zero, "last_active" [m] is the value of "rows" (rows trained
  * on) after the latest step with such a row, 0 for never. */
-size_t trainer_state(struct trainer *t, struct train_tensor out[TRAIN_MAX_TENSORS]);
+size_t trainer_state(struct trainer *t, struct tensor out[TRAIN_MAX_TENSORS]);
 /* The same for the latest step's gradients, as Adam saw them but for the
  * clipping factor *clip: "W_enc" comes transposed, [m,d]. For tests. */
-size_t trainer_gradients(struct trainer *t, struct train_tensor out[TRAIN_MAX_TENSORS], double *clip);
+size_t trainer_gradients(struct trainer *t, struct tensor out[TRAIN_MAX_TENSORS], double *clip);
 
 /* ---- the reference: double, dense, one level after another; for tests ---- */
 

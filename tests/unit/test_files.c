@@ -1453,9 +1453,9 @@ checkpoints(void)
 {
 	uint64_t steps = 1234567890123456789u, got_steps = 0;
 	float m[6] = {1, 2, 3, 4, 5, 6}, got[6] = {0};
-	const struct checkpoint_tensor out[] = {{"steps", DT_U8, 1, 1, &steps}, {"adam_m", DT_F4, 2, 3, m}};
-	const struct checkpoint_tensor in[] = {{"steps", DT_U8, 1, 1, &got_steps}, {"adam_m", DT_F4, 2, 3, got}};
-	const struct checkpoint_tensor turned = {"adam_m", DT_F4, 3, 2, got}, none = {"adam_v", DT_F4, 2, 3, got}, type = {"adam_m", DT_U8, 2, 3, got};
+	const struct tensor out[] = {{"steps", DT_U8, 1, 1, &steps}, {"adam_m", DT_F4, 2, 3, m}};
+	const struct tensor in[] = {{"steps", DT_U8, 1, 1, &got_steps}, {"adam_m", DT_F4, 2, 3, got}};
+	const struct tensor turned = {"adam_m", DT_F4, 3, 2, got}, none = {"adam_v", DT_F4, 2, 3, got}, type = {"adam_m", DT_U8, 2, 3, got};
 	const char *const meta[] = {"checkpoint", "1", "recipe", "arch=relu", NULL};
 	const char *path = in_dir("a.checkpoint");
 	struct checkpoint c;

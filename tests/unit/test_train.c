@@ -262,7 +262,7 @@ result_off(const struct train_opts *o, const struct train_result *r, const doubl
 static struct view
 trainer_view(struct trainer *t, const struct sae *s, bool gradients, double *clip)
 {
-	struct train_tensor out[TRAIN_MAX_TENSORS];
+	struct tensor out[TRAIN_MAX_TENSORS];
 	struct view w = {at_float, {s->W_enc, s->b_enc, s->W_dec, s->b_dec, NULL}, s->m, 1};
 	size_t n, i;
 
@@ -770,13 +770,13 @@ check_refused(const char *what, float bad, size_t at, enum train_loss loss)
 static void
 save(struct trainer *from, struct trainer *to)
 {
-	struct train_tensor a[TRAIN_MAX_TENSORS], b[TRAIN_MAX_TENSORS];
+	struct tensor a[TRAIN_MAX_TENSORS], b[TRAIN_MAX_TENSORS];
 	size_t n = trainer_state(from, a), i;
 
 	if (n != trainer_state(to, b))
 		bail("another number of tensors");
 	for (i = 0; i < n; i++)
-		memcpy(b[i].data, a[i].data, a[i].rows * a[i].cols * dtype_size(a[i].type));
+		memcpy(b[i].data, a[i].data, a[i].rows * a[i].cols * dtype_size(a[i].dtype));
 }
 
 static void
@@ -825,7 +825,7 @@ check_activity(void)
 {
 	const struct shape shape = {20, 12, 50, 6, 0};
 	struct train_opts o = shape_opts(ARCH_TOPK, &shape);
-	struct train_tensor state[TRAIN_MAX_TENSORS];
+	struct tensor state[TRAIN_MAX_TENSORS];
 	const uint64_t *active, *last;
 	struct train_result out;
 	struct trainer *t;
