@@ -5,24 +5,9 @@
  *     -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_concepts.c \
  *     lib/base/?*.c lib/files/?*.c -ljansson -lnettle -lm -lpthread
  */
-#define _GNU_SOURCE /* memfd_create */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "memfile.h"
 
 #include "files/concepts.h"
-
-/* An error must have a code, one line, and name the file. */
-static void
-check(const struct err *e, const char *path)
-{
-	if ((e->code != CODE_DATA && e->code != CODE_TRYAGAIN) || strchr(e->text, '\n') ||
-	    strncmp(e->text, path, strlen(path)))
-		abort();
-}
 
 static void
 compare(const struct concepts *a, const struct concepts *b)
@@ -59,14 +44,11 @@ save_and_compare(const struct concepts *c)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("fuzz", 0);
+	char path[64];
+	int fd = memfile(data, size, path);
 	struct err e = {0};
 	struct concepts c;
-	char path[64];
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	if (concepts_load(&c, path, &e))
 		check(&e, path);
 	else {

@@ -5,26 +5,11 @@
  *     -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_safetensors.c \
  *     lib/base/?*.c lib/files/?*.c -ljansson -lnettle -lm -lpthread
  */
-#define _GNU_SOURCE /* memfd_create */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "memfile.h"
 
 #include "base/mem.h"
 #include "files/modelfile.h"
 #include "files/safetensors.h"
-
-/* An error must have a code, one line, and name the file. */
-static void
-check(const struct err *e, const char *path)
-{
-	if ((e->code != CODE_DATA && e->code != CODE_TRYAGAIN) || strchr(e->text, '\n') ||
-	    strncmp(e->text, path, strlen(path)))
-		abort();
-}
 
 static void
 read_tensors(const char *path)
@@ -87,12 +72,9 @@ load_stats(const char *path)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("fuzz", 0);
 	char path[64];
+	int fd = memfile(data, size, path);
 
-	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
-		abort();
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	read_tensors(path);
 	load_model(path);
 	load_stats(path);
