@@ -51,15 +51,10 @@ static const float *
 words_of(struct run *r, struct frame *f)
 {
 	struct self *s = r->self;
-	char want[300];
 	size_t d;
 	const float *x = run_dense(r, f, "x", &d, &s->scratch);
 
-	if (!x || d == s->model.d)
-		return x;
-	snprintf(want, sizeof want, "the model %.250s takes", s->path);
-	run_width(r, "x", d, want, s->model.d);
-	return NULL;
+	return x && !run_model_width(r, "x", d, s->path, s->model.d) ? x : NULL;
 }
 
 /* The words' mean, before any of them is compared. */

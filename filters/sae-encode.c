@@ -69,24 +69,12 @@ check_normalised(struct run *r)
 }
 
 static int
-check_width(struct run *r, uint64_t cols)
-{
-	const struct self *s = r->self;
-	char want[300];
-
-	if (cols == s->model.d)
-		return 0;
-	snprintf(want, sizeof want, "the model %.250s takes", s->path);
-	return run_width(r, "x", cols, want, s->model.d);
-}
-
-static int
 head(struct run *r, struct head *h)
 {
 	struct self *s = r->self;
 	uint64_t m = s->model.m, d = run_declared_width(h, "x");
 
-	if ((d && check_width(r, d)) || check_normalised(r))
+	if ((d && run_model_width(r, "x", d, s->path, s->model.d)) || check_normalised(r))
 		return r->err.code;
 	if (!s->keep)
 		head_undeclare(h, "x");
@@ -103,7 +91,7 @@ rows(struct run *r, struct frame *f)
 	size_t cols;
 	const float *x = run_dense(r, f, "x", &cols, &s->scratch);
 
-	if (!x || check_width(r, cols))
+	if (!x || run_model_width(r, "x", cols, s->path, s->model.d))
 		return r->err.code;
 	if (encode(s->encoder, x, (size_t)f->n, (size_t)s->k, &s->z, &r->err))
 		return run_blame(r, f);

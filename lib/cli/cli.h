@@ -136,6 +136,8 @@ int run_put_dense(struct run *r, struct frame *f, const char *name, const float 
 /* Fails saying how wide a column is and how wide it should be, after `want`
  * ("the model m.msae takes"): for columns of the wrong width. */
 int run_width(struct run *r, const char *name, uint64_t cols, const char *want, uint64_t expected);
+/* 0 when cols is d, what the model in the file `model` takes; else fails so. */
+int run_model_width(struct run *r, const char *name, uint64_t cols, const char *model, uint64_t d);
 /* The width the head declares for a 2-d column; 0 when it does not say. */
 uint64_t run_declared_width(const struct head *h, const char *name);
 /* The sparse column name, every value finite, each row in the order of latents

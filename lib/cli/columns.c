@@ -108,6 +108,17 @@ run_width(struct run *r, const char *name, uint64_t cols, const char *want, uint
 	return run_fail(r, CODE_DATA, "%s: %s is %llu wide, %s %llu", stream_name(r->in), name, (ull)cols, want, (ull)expected);
 }
 
+int
+run_model_width(struct run *r, const char *name, uint64_t cols, const char *model, uint64_t d)
+{
+	char want[300];
+
+	if (cols == d)
+		return 0;
+	snprintf(want, sizeof want, "the model %.250s takes", model);
+	return run_width(r, name, cols, want, d);
+}
+
 uint64_t
 run_declared_width(const struct head *h, const char *name)
 {
