@@ -1,5 +1,7 @@
 #include "base/csr.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 
 static int
@@ -32,6 +34,19 @@ csr_resize(struct csr *c, size_t rows, size_t cols, size_t nnz, struct err *e)
 	c->rows = rows;
 	c->cols = cols;
 	c->ptr[0] = 0;
+	return 0;
+}
+
+int
+csr_copy(struct csr *to, struct csr_view from, struct err *e)
+{
+	size_t nnz = from.ptr[from.rows];
+
+	if (csr_resize(to, from.rows, from.cols, nnz, e))
+		return e->code;
+	memcpy(to->ptr, from.ptr, (from.rows + 1) * sizeof *to->ptr);
+	memcpy(to->idx, from.idx, nnz * sizeof *to->idx);
+	memcpy(to->val, from.val, nnz * sizeof *to->val);
 	return 0;
 }
 

@@ -27,6 +27,7 @@ struct csr {
 /* Makes room for rows and nnz non-zeros and sets rows, cols; contents are
  * undefined except ptr[0] = 0. nnz must fit 32 bits (CODE_DATA else). */
 int csr_resize(struct csr *c, size_t rows, size_t cols, size_t nnz, struct err *e);
+int csr_copy(struct csr *to, struct csr_view from, struct err *e);
 void csr_free(struct csr *c);
 struct csr_view csr_view(const struct csr *c);
 

@@ -367,12 +367,13 @@ evaluate(struct training *t, struct err *e)
 	quality_reset(&t->quality);
 	for (at = 0; at < rows; at += n) {
 		n = rows - at < t->plan.opts.batch ? (size_t)(rows - at) : t->plan.opts.batch;
-		if (rowset_read(&t->valid, at, n, t->x.data, e) || quality_rows(&t->quality, t->x.data, n, e))
+		if (rowset_read(&t->valid, at, n, t->x.data, e) || quality_rows(&t->quality, t->x.data, n, at, e))
 			return e->code;
 	}
 	for (i = 0; i <= t->quality.nks; i++) {
 		quality_result(&t->quality, i, &r);
-		t->at[i] = (struct runlog_quality){i ? t->quality.ks[i - 1] : 0, r.fvu, r.fvu_data, r.cosine, r.mae, r.l0, r.zeros};
+		t->at[i] = (struct runlog_quality){i ? t->quality.ks[i - 1] : 0, r.mean[QUALITY_FVU], r.fvu_data, r.mean[QUALITY_COSINE],
+		                                    r.mean[QUALITY_MAE], r.mean[QUALITY_L0], r.zeros};
 		t->silent = i ? t->silent : r.silent;
 	}
 	return 0;

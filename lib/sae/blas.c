@@ -39,9 +39,9 @@ one_thread(void)
 #endif
 }
 
-void
-blas_gemm(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
-          const float *b, size_t ldb, float *c, size_t ldc)
+static void
+gemm(CBLAS_TRANSPOSE turn, size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+     const float *b, size_t ldb, float *c, size_t ldc)
 {
 	size_t i;
 
@@ -53,8 +53,30 @@ blas_gemm(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
 			memset(c + i * ldc, 0, cols * sizeof *c);
 		return;
 	}
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)cols, (int)inner, 1,
+	cblas_sgemm(CblasRowMajor, CblasNoTrans, turn, (int)rows, (int)cols, (int)inner, 1,
 	            a, (int)lda, b, (int)ldb, 0, c, (int)ldc);
+}
+
+void
+blas_gemm(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+          const float *b, size_t ldb, float *c, size_t ldc)
+{
+	gemm(CblasNoTrans, rows, cols, inner, a, lda, b, ldb, c, ldc);
+}
+
+void
+blas_gemm_nt(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+             const float *b, size_t ldb, float *c, size_t ldc)
+{
+	gemm(CblasTrans, rows, cols, inner, a, lda, b, ldb, c, ldc);
+}
+
+void
+blas_gram(size_t n, size_t d, const double *a, double *c)
+{
+	one_thread();
+	if (n && d)
+		cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)d, (int)n, 1, a, (int)d, 1, c, (int)d);
 }
 
 /* Eight running sums, so that the loop vectorises without reassociation. */

@@ -10,6 +10,13 @@
 void blas_gemm(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
                const float *b, size_t ldb, float *c, size_t ldc);
 
+/* c[rows,cols] = a[rows,inner] b[cols,inner]^T. */
+void blas_gemm_nt(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+                  const float *b, size_t ldb, float *c, size_t ldc);
+
+/* The lower half of c[d,d] += a[n,d]^T a, in double. */
+void blas_gram(size_t n, size_t d, const double *a, double *c);
+
 /* Solves A X = B for symmetric positive definite A [n,n] (its lower half is
  * read and destroyed) and B = X [n,r] row-major, in double, by Cholesky's
  * factors. 0, or -1 when A is not positive definite. */

@@ -12,6 +12,8 @@ struct work {
 	const struct sae *model;
 	struct csr_view z;
 	const struct simd *simd;
+	const float *onto; /* row r of what is added to is onto + r * stride */
+	size_t stride;
 	float *xhat;
 };
 
@@ -24,7 +26,7 @@ decode_sparse(const struct work *w, size_t first, size_t end)
 
 	for (r = first; r < end; r++) {
 		at = w->z.ptr[r];
-		w->simd->gather_rows(w->xhat + r * s->d, s->b_dec, s->W_dec, s->d, s->d,
+		w->simd->gather_rows(w->xhat + r * s->d, w->onto + r * w->stride, s->W_dec, s->d, s->d,
 		                     w->z.idx + at, w->z.val + at, w->z.ptr[r + 1] - at);
 	}
 }
@@ -45,7 +47,7 @@ add_piece(const struct work *w, size_t first, size_t end, size_t limit, size_t *
 		cols = s->d - c < COLUMNS ? s->d - c : COLUMNS;
 		for (r = first, i = 0; r < end; r++, i++) {
 			out = w->xhat + r * s->d + c;
-			w->simd->gather_rows(out, limit == LATENTS ? s->b_dec + c : out, s->W_dec + c, s->d, cols,
+			w->simd->gather_rows(out, limit == LATENTS ? w->onto + r * w->stride + c : out, s->W_dec + c, s->d, cols,
 			                     w->z.idx + from[i], w->z.val + from[i], to[i] - from[i]);
 		}
 	}
@@ -66,26 +68,47 @@ decode_dense(const struct work *w, size_t first, size_t end)
 		add_piece(w, first, end, limit, from);
 }
 
+/* At most ROWS rows. */
 static void
-decode_job(void *arg, size_t job, unsigned thread)
+decode_few(const struct work *w, size_t first, size_t end)
 {
-	struct work *w = arg;
-	size_t first = job * ROWS, end = first + ROWS < w->z.rows ? first + ROWS : w->z.rows;
 	size_t codes = w->z.ptr[end] - w->z.ptr[first];
 
-	(void)thread;
 	if (codes / (end - first) < w->model->m / DENSE)
 		decode_sparse(w, first, end);
 	else
 		decode_dense(w, first, end);
 }
 
+static void
+decode_job(void *arg, size_t job, unsigned thread)
+{
+	struct work *w = arg;
+	size_t first = job * ROWS;
+
+	(void)thread;
+	decode_few(w, first, first + ROWS < w->z.rows ? first + ROWS : w->z.rows);
+}
+
 void
 decode(const struct sae *model, struct csr_view z, struct pool *pool, const struct simd *simd, float *xhat)
 {
-	struct work w = {model, z, simd, xhat};
+	struct work w = {model, z, simd, model->b_dec, 0, xhat};
 
 	pool_run(pool, decode_job, &w, (z.rows + ROWS - 1) / ROWS);
+}
+
+void
+decode_rows(const struct sae *model, struct csr_view z, size_t first, size_t end, const struct simd *simd,
+            const float *onto, float *xhat)
+{
+	struct work w = {model, z, simd, onto ? onto : model->b_dec, onto ? model->d : 0, xhat};
+	size_t to;
+
+	for (; first < end; first = to) {
+		to = end - first < ROWS ? end : first + ROWS;
+		decode_few(&w, first, to);
+	}
 }
 
 void

@@ -12,6 +12,11 @@
  * latents must ascend. simd as for the encoder: simd_for(NULL). */
 void decode(const struct sae *model, struct csr_view z, struct pool *pool, const struct simd *simd, float *xhat);
 
+/* Rows first..end-1 of it, by the calling thread, added onto `onto`: xhat
+ * [z.rows,d] itself (xhat += z W_dec), or NULL for b_dec. The same bytes. */
+void decode_rows(const struct sae *model, struct csr_view z, size_t first, size_t end, const struct simd *simd,
+                 const float *onto, float *xhat);
+
 /* Reference: double accumulation. xhat [z.rows, d]. */
 void decode_plain(const struct sae *model, struct csr_view z, double *xhat);
 

@@ -4,31 +4,45 @@
 #include <string.h>
 
 #include "sae/decode.h"
+#include "sae/levels.h"
 #include "sae/topk.h"
 
-#define MEASURES 4
-#define ROWS_A_JOB 16
+#define ROWS_A_JOB 32
+#define ERROR QUALITY_MEASURES /* where |x - xhat|^2 stands among a row's numbers */
+#define NUMBERS (QUALITY_MEASURES + 1)
+#define Z95 1.959963984540054 /* the normal distribution's .975 quantile */
+#define T95_31 2.039513446396408 /* Student's, 31 degrees of freedom: QUALITY_PARTS - 1 */
+
+static size_t
+nlevels(const struct quality *q)
+{
+	return q->nks + 1;
+}
 
 int
 quality_init(struct quality *q, const struct sae *model, const size_t *ks, size_t nks, struct pool *pool, const struct simd *simd, struct err *e)
 {
 	size_t i;
 
-	*q = (struct quality){.model = model, .pool = pool, .simd = simd};
+	*q = (struct quality){.model = model, .pool = pool, .simd = simd, .open = *model};
 	for (i = 0; i < nks && i < QUALITY_MAX_KS; i++)
 		if (ks[i] <= model->m)
 			q->ks[q->nks++] = ks[i];
-	q->used_k = model->arch == ARCH_TOPK ? model->k : 0;
-	q->encoder = encoder_new(model, pool, simd, e);
-	q->row = mem_alloc(QUALITY_BLOCK * MEASURES * sizeof *q->row);
-	q->sum = mem_alloc(model->d * sizeof *q->sum);
-	q->fired = mem_alloc(model->m * sizeof *q->fired);
-	if (!q->encoder || !q->row || !q->sum || !q->fired || mat_resize(&q->xhat, QUALITY_BLOCK, model->d, "reconstructions", e)) {
+	/* a soft cap would have to be undone before the threshold is asked */
+	if (model->arch == ARCH_BATCHTOPK && !(model->soft_cap > 0))
+		q->open.threshold = NULL;
+	q->encoder = encoder_new(&q->open, pool, simd, e);
+	q->row = mem_alloc(QUALITY_BLOCK * nlevels(q) * NUMBERS * sizeof *q->row);
+	q->zero = mem_alloc(model->d * sizeof *q->zero);
+	q->x_sum = mem_alloc(QUALITY_PARTS * model->d * sizeof *q->x_sum);
+	q->fired = mem_alloc(nlevels(q) * model->m * sizeof *q->fired);
+	if (!q->encoder || !q->row || !q->zero || !q->x_sum || !q->fired || mat_resize(&q->xhat, QUALITY_BLOCK, model->d, "reconstructions", e)) {
 		if (!e->code)
 			err_memory(e, "evaluation", model->m * sizeof *q->fired);
 		quality_free(q);
 		return e->code;
 	}
+	memset(q->zero, 0, model->d * sizeof *q->zero);
 	quality_reset(q);
 	return 0;
 }
@@ -36,168 +50,403 @@ quality_init(struct quality *q, const struct sae *model, const size_t *ks, size_
 void
 quality_reset(struct quality *q)
 {
-	memset(q->sums, 0, sizeof q->sums);
-	memset(q->sum, 0, q->model->d * sizeof *q->sum);
-	memset(q->fired, 0, q->model->m * sizeof *q->fired);
-	q->square = 0;
+	memset(q->levels, 0, sizeof q->levels);
+	memset(q->x_sum, 0, QUALITY_PARTS * q->model->d * sizeof *q->x_sum);
+	memset(q->fired, 0, nlevels(q) * q->model->m * sizeof *q->fired);
+	memset(q->x_square, 0, sizeof q->x_square);
+	memset(q->part_rows, 0, sizeof q->part_rows);
 	q->rows = q->flat = 0;
 }
 
 void
 quality_free(struct quality *q)
 {
+	size_t i;
+
 	encoder_free(q->encoder);
 	csr_free(&q->z);
 	csr_free(&q->cut[0]);
 	csr_free(&q->cut[1]);
+	csr_free(&q->used);
+	for (i = 0; i < QUALITY_MAX_KS + 1; i++)
+		csr_free(&q->steps[i]);
 	mat_free(&q->xhat);
 	mem_free(q->row);
-	mem_free(q->sum);
+	mem_free(q->zero);
+	mem_free(q->x_sum);
 	mem_free(q->fired);
 	*q = (struct quality){0};
 }
 
+/* ---- rows ---- */
+
+/* Whether what is used is chosen from relu(p) by a rule of its own, and has to
+ * be decoded by itself. */
+static bool
+chosen(const struct quality *q)
+{
+	return q->model->arch == ARCH_TOPK || q->model->threshold != q->open.threshold;
+}
+
+struct csr_view
+quality_all(const struct quality *q)
+{
+	return csr_view(&q->z);
+}
+
+struct csr_view
+quality_used(const struct quality *q)
+{
+	return csr_view(chosen(q) ? &q->used : &q->z);
+}
+
+/* What is above the model's thresholds. */
+static int
+keep_above(const float *threshold, struct csr_view z, struct csr *out, struct err *e)
+{
+	size_t r;
+	uint32_t i, at = 0;
+
+	if (csr_resize(out, z.rows, z.cols, z.ptr[z.rows], e))
+		return e->code;
+	for (r = 0; r < z.rows; r++) {
+		for (i = z.ptr[r]; i < z.ptr[r + 1]; i++) {
+			out->idx[at] = z.idx[i];
+			out->val[at] = z.val[i];
+			at += z.val[i] > threshold[z.idx[i]];
+		}
+		out->ptr[r + 1] = at;
+	}
+	return 0;
+}
+
+static int
+choose(struct quality *q, struct err *e)
+{
+	const struct sae *s = q->model;
+
+	if (!chosen(q))
+		return 0;
+	if (s->arch == ARCH_TOPK)
+		return topk_rows(csr_view(&q->z), s->k, false, q->pool, q->simd, &q->used, e);
+	return keep_above(s->threshold, csr_view(&q->z), &q->used, e);
+}
+
 struct work {
-	const float *x, *xhat;
-	size_t n, d;
-	double *out; /* fvu (NAN: the row does not vary), cosine, mae, |x - xhat|^2 */
+	struct quality *q;
+	const float *x;
+	size_t n;
+	size_t steps; /* of q->steps, beyond which nothing is measured */
 };
 
-static void
-measure_row(const float *x, const float *y, size_t d, double out[MEASURES])
+static double *
+numbers(const struct quality *q, size_t r, size_t level)
 {
-	double mx = 0, me = 0, vx = 0, ve = 0, xx = 0, yy = 0, xy = 0, ax = 0, ae = 0, e;
-	size_t i;
+	return q->row + (r * nlevels(q) + level) * NUMBERS;
+}
 
-	for (i = 0; i < d; i++) {
-		e = (double)x[i] - y[i];
-		mx += x[i];
-		me += e;
-		xx += (double)x[i] * x[i];
-		yy += (double)y[i] * y[i];
-		xy += (double)x[i] * y[i];
-		ax += fabs((double)x[i]);
-		ae += fabs(e);
-	}
-	out[3] = 0;
-	for (i = 0; i < d; i++) {
-		e = (double)x[i] - y[i];
-		vx += (x[i] - mx / (double)d) * (x[i] - mx / (double)d);
-		ve += (e - me / (double)d) * (e - me / (double)d);
-		out[3] += e * e;
-	}
-	out[0] = vx > 0 ? ve / vx : NAN;
-	out[1] = xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
-	out[2] = ax > 0 ? ae / ax : 0;
+/* The level that step i completes; what is beyond all ks completes what is
+ * used. */
+static size_t
+level_of(const struct quality *q, size_t i)
+{
+	return i < q->nks ? i + 1 : 0;
+}
+
+/* cx: x beside zero, so that its e is x. */
+static void
+measure(const struct compared *cx, const struct compared *c, size_t d, double *out)
+{
+	double n = (double)d, vx = cx->ee - cx->e * cx->e / n, ve = c->ee - c->e * c->e / n;
+
+	out[ERROR] = c->ee;
+	/* what rounding leaves of a row of equal numbers is no variance */
+	out[QUALITY_FVU] = vx > 1e-12 * cx->ee ? ve / vx : NAN;
+	out[QUALITY_COSINE] = c->yy > 0 ? c->xy / sqrt(cx->ee * c->yy) : 0;
+	out[QUALITY_MAE] = c->abs / cx->abs;
 }
 
 static void
-measure_job(void *arg, size_t job, unsigned thread)
+measure_rows(const struct work *w, const struct compared *cx, size_t first, size_t end, size_t level)
 {
-	struct work *w = arg;
-	size_t r, end = (job + 1) * ROWS_A_JOB < w->n ? (job + 1) * ROWS_A_JOB : w->n;
+	struct quality *q = w->q;
+	size_t d = q->model->d, r;
+	struct compared c;
 
-	(void)thread;
-	for (r = job * ROWS_A_JOB; r < end; r++)
-		measure_row(w->x + r * w->d, w->xhat + r * w->d, w->d, w->out + r * MEASURES);
+	for (r = first; r < end; r++) {
+		q->simd->compare(w->x + r * d, q->xhat.data + r * d, d, &c);
+		measure(&cx[r - first], &c, d, numbers(q, r, level));
+	}
 }
 
+/* Step i adds nothing to these rows: the level is as the one before. */
 static void
-add(struct quality *q, const float *x, struct csr_view z, struct quality_sums *s)
+repeat_rows(struct quality *q, size_t first, size_t end, size_t i)
 {
-	struct work w = {x, q->xhat.data, z.rows, q->model->d, q->row};
 	size_t r;
 
-	decode(q->model, z, q->pool, q->simd, q->xhat.data);
-	pool_run(q->pool, measure_job, &w, (z.rows + ROWS_A_JOB - 1) / ROWS_A_JOB);
-	for (r = 0; r < z.rows; r++) {
-		s->fvu += isnan(q->row[r * MEASURES]) ? 0 : q->row[r * MEASURES];
-		s->cosine += q->row[r * MEASURES + 1];
-		s->mae += q->row[r * MEASURES + 2];
-		s->square += q->row[r * MEASURES + 3];
-	}
-	s->codes += z.ptr[z.rows];
+	for (r = first; r < end; r++)
+		memcpy(numbers(q, r, level_of(q, i)), numbers(q, r, level_of(q, i - 1)), NUMBERS * sizeof(double));
 }
 
 static void
-add_rows(struct quality *q, const float *x, size_t n)
+count_codes(const struct work *w, size_t r)
 {
-	size_t d = q->model->d, r, i;
+	struct quality *q = w->q;
+	uint32_t codes = 0;
+	size_t i;
 
-	q->rows += n;
-	for (r = 0; r < n; r++) {
-		for (i = 0; i < d; i++) {
-			q->sum[i] += x[r * d + i];
-			q->square += (double)x[r * d + i] * x[r * d + i];
-		}
-		q->flat += isnan(q->row[r * MEASURES]);
+	for (i = 0; i < w->steps; i++) {
+		codes += q->steps[i].ptr[r + 1] - q->steps[i].ptr[r];
+		numbers(q, r, level_of(q, i))[QUALITY_L0] = codes;
 	}
+	if (chosen(q))
+		numbers(q, r, 0)[QUALITY_L0] = q->used.ptr[r + 1] - q->used.ptr[r];
 }
 
 static void
-add_fired(struct quality *q, struct csr_view z)
+level_job(void *arg, size_t job, unsigned thread)
+{
+	struct work *w = arg;
+	struct quality *q = w->q;
+	size_t first = job * ROWS_A_JOB, end = first + ROWS_A_JOB < w->n ? first + ROWS_A_JOB : w->n, d = q->model->d, i, r;
+	struct compared cx[ROWS_A_JOB];
+	float *xhat = q->xhat.data;
+
+	(void)thread;
+	for (r = first; r < end; r++)
+		q->simd->compare(w->x + r * d, q->zero, d, &cx[r - first]);
+	if (chosen(q)) {
+		decode_rows(q->model, csr_view(&q->used), first, end, q->simd, NULL, xhat);
+		measure_rows(w, cx, first, end, 0);
+	}
+	for (i = 0; i < w->steps; i++) {
+		if (i && q->steps[i].ptr[end] == q->steps[i].ptr[first]) {
+			repeat_rows(q, first, end, i);
+			continue;
+		}
+		decode_rows(q->model, csr_view(&q->steps[i]), first, end, q->simd, i ? xhat : NULL, xhat);
+		measure_rows(w, cx, first, end, level_of(q, i));
+	}
+	for (r = first; r < end; r++)
+		count_codes(w, r);
+}
+
+/* Rows go to the parts in runs of 64. */
+static size_t
+part_of(uint64_t row)
+{
+	return (size_t)(row / 64 % QUALITY_PARTS);
+}
+
+static void
+add_x(struct quality *q, const float *x, size_t part)
+{
+	double *sum = q->x_sum + part * q->model->d;
+	struct compared c;
+	size_t i;
+
+	q->simd->compare(x, q->zero, q->model->d, &c);
+	q->x_square[part] += c.ee;
+	q->part_rows[part]++;
+	for (i = 0; i < q->model->d; i++)
+		sum[i] += x[i];
+}
+
+static void
+add_level(struct quality_level *l, const double *number, size_t part)
+{
+	size_t i;
+
+	l->error[part] += number[ERROR];
+	for (i = 0; i < QUALITY_MEASURES; i++)
+		if (i == QUALITY_L0 || !isnan(number[QUALITY_FVU])) {
+			l->sum[i] += number[i];
+			l->square[i] += number[i] * number[i];
+		}
+}
+
+static void
+add_fired(uint64_t *fired, struct csr_view z)
 {
 	size_t i;
 
 	for (i = 0; i < z.ptr[z.rows]; i++)
-		q->fired[z.idx[i]] += z.val[i] > 0;
+		fired[z.idx[i]]++;
+}
+
+static void
+add_block(const struct work *w, uint64_t row)
+{
+	struct quality *q = w->q;
+	size_t m = q->model->m, r, l, part;
+
+	for (r = 0; r < w->n; r++) {
+		part = part_of(row + r);
+		add_x(q, w->x + r * q->model->d, part);
+		for (l = 0; l < nlevels(q); l++)
+			add_level(&q->levels[l], numbers(q, r, l), part);
+		q->flat += isnan(numbers(q, r, 0)[QUALITY_FVU]);
+	}
+	q->rows += w->n;
+	for (l = 0; l < q->nks; l++) /* each level's own step; quality_result adds them up */
+		add_fired(q->fired + (l + 1) * m, csr_view(&q->steps[l]));
+	add_fired(q->fired, quality_used(q));
 }
 
 static int
-add_block(struct quality *q, const float *x, size_t n, struct err *e)
+block(struct quality *q, const float *x, size_t n, uint64_t row, struct err *e)
 {
-	struct csr_view left, used;
-	size_t i;
+	struct work w = {q, x, n, chosen(q) ? q->nks : q->nks + 1};
 
-	if (encode(q->encoder, x, n, 0, &q->z, e))
+	if (encode(q->encoder, x, n, 0, &q->z, e) || choose(q, e) ||
+	    levels_cut(csr_view(&q->z), q->ks, q->nks, q->pool, q->simd, q->cut, q->steps, e))
 		return e->code;
-	used = left = csr_view(&q->z);
-	if (q->used_k) {
-		if (topk_rows(left, q->used_k, false, q->pool, q->simd, &q->cut[0], e))
-			return e->code;
-		used = csr_view(&q->cut[0]);
-	}
-	add(q, x, used, &q->sums[0]);
-	add_fired(q, used);
-	add_rows(q, x, n);
-	for (i = q->nks; i-- > 0;) { /* each from the one before, which is longer */
-		if (topk_rows(left, q->ks[i], false, q->pool, q->simd, &q->cut[i % 2], e))
-			return e->code;
-		left = csr_view(&q->cut[i % 2]);
-		add(q, x, left, &q->sums[i + 1]);
-	}
+	pool_run(q->pool, level_job, &w, (n + ROWS_A_JOB - 1) / ROWS_A_JOB);
+	add_block(&w, row);
 	return 0;
 }
 
 int
-quality_rows(struct quality *q, const float *x, size_t n, struct err *e)
+quality_rows(struct quality *q, const float *x, size_t n, uint64_t row, struct err *e)
 {
 	size_t some;
 
-	for (; n; n -= some, x += some * q->model->d) {
+	for (; n; n -= some, x += some * q->model->d, row += some) {
 		some = n < QUALITY_BLOCK ? n : QUALITY_BLOCK;
-		if (add_block(q, x, some, e))
+		if (block(q, x, some, row, e))
 			return e->code;
 	}
 	return 0;
+}
+
+static void
+add_all(double *to, const double *from, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		to[i] += from[i];
+}
+
+void
+quality_merge(struct quality *q, const struct quality *other)
+{
+	size_t i;
+
+	for (i = 0; i < nlevels(q); i++) {
+		add_all(q->levels[i].sum, other->levels[i].sum, QUALITY_MEASURES);
+		add_all(q->levels[i].square, other->levels[i].square, QUALITY_MEASURES);
+		add_all(q->levels[i].error, other->levels[i].error, QUALITY_PARTS);
+	}
+	add_all(q->x_square, other->x_square, QUALITY_PARTS);
+	add_all(q->x_sum, other->x_sum, QUALITY_PARTS * q->model->d);
+	for (i = 0; i < QUALITY_PARTS; i++)
+		q->part_rows[i] += other->part_rows[i];
+	for (i = 0; i < nlevels(q) * q->model->m; i++)
+		q->fired[i] += other->fired[i];
+	q->rows += other->rows;
+	q->flat += other->flat;
+}
+
+/* ---- results ---- */
+
+/* The data set's FVU of the rows that are not in part `without` (QUALITY_PARTS:
+ * of all). */
+static double
+fvu_data(const struct quality *q, const struct quality_level *l, size_t without)
+{
+	double n = 0, error = 0, spread = 0, sum;
+	size_t p, i;
+
+	for (p = 0; p < QUALITY_PARTS; p++)
+		if (p != without) {
+			n += (double)q->part_rows[p];
+			error += l->error[p];
+			spread += q->x_square[p];
+		}
+	for (i = 0; i < q->model->d && n > 0; i++) {
+		for (p = 0, sum = 0; p < QUALITY_PARTS; p++)
+			sum += p == without ? 0 : q->x_sum[p * q->model->d + i];
+		spread -= sum / n * sum;
+	}
+	return spread > 0 ? error / spread : NAN;
+}
+
+/* Half a 95 % interval by leaving out one part after another. */
+static double
+jackknife(const struct quality *q, const struct quality_level *l)
+{
+	double value[QUALITY_PARTS], mean = 0, sum = 0;
+	size_t p;
+
+	for (p = 0; p < QUALITY_PARTS; p++) {
+		if (!q->part_rows[p])
+			return NAN;
+		value[p] = fvu_data(q, l, p);
+		mean += value[p] / QUALITY_PARTS;
+	}
+	for (p = 0; p < QUALITY_PARTS; p++)
+		sum += (value[p] - mean) * (value[p] - mean);
+	return T95_31 * sqrt(sum * (QUALITY_PARTS - 1) / QUALITY_PARTS);
+}
+
+static void
+over_rows(double sum, double square, double n, double *mean, double *sd, double *half)
+{
+	double spread = square - sum / n * sum;
+
+	*mean = n > 0 ? sum / n : NAN;
+	*sd = n > 1 ? sqrt((spread > 0 ? spread : 0) / (n - 1)) : NAN;
+	*half = Z95 * *sd / sqrt(n);
 }
 
 void
 quality_result(const struct quality *q, size_t i, struct quality_result *out)
 {
-	const struct quality_sums *s = &q->sums[i];
-	double n = (double)q->rows, spread = q->square;
-	size_t j;
+	const struct quality_level *l = &q->levels[i];
+	size_t m = q->model->m, j, k;
+	uint64_t fired;
 
-	*out = (struct quality_result){.rows = q->rows};
-	for (j = 0; j < q->model->d; j++)
-		spread -= q->sum[j] / n * q->sum[j];
-	out->fvu = s->fvu / (double)(q->rows - q->flat);
-	out->fvu_data = s->square / spread;
-	out->cosine = s->cosine / n;
-	out->mae = s->mae / n;
-	out->l0 = s->codes / n;
-	out->zeros = 1 - out->l0 / (double)q->model->m;
-	for (j = 0; !i && j < q->model->m; j++)
-		out->silent += !q->fired[j];
+	*out = (struct quality_result){.rows = q->rows, .flat = q->flat};
+	for (j = 0; j < QUALITY_MEASURES; j++)
+		over_rows(l->sum[j], l->square[j], (double)(j == QUALITY_L0 ? q->rows : q->rows - q->flat),
+		          &out->mean[j], &out->sd[j], &out->half[j]);
+	out->fvu_data = fvu_data(q, l, QUALITY_PARTS);
+	out->fvu_data_half = jackknife(q, l);
+	out->zeros = 1 - out->mean[QUALITY_L0] / (double)m;
+	for (j = 0; j < m; j++) {
+		fired = q->fired[i * m + j];
+		for (k = 1; k < i; k++)
+			fired += q->fired[k * m + j];
+		out->silent += !fired;
+		out->always += fired == q->rows;
+	}
+}
+
+/* ---- the reference ---- */
+
+bool
+quality_plain(const float *x, const double *xhat, size_t d, double *out)
+{
+	double mx = 0, me = 0, vx = 0, ve = 0, xx = 0, yy = 0, xy = 0, ax = 0, ae = 0;
+	size_t i;
+
+	for (i = 0; i < d; i++) {
+		mx += x[i] / (double)d;
+		me += (x[i] - xhat[i]) / (double)d;
+		xx += (double)x[i] * x[i];
+		yy += xhat[i] * xhat[i];
+		xy += x[i] * xhat[i];
+		ax += fabs((double)x[i]);
+		ae += fabs(x[i] - xhat[i]);
+	}
+	for (i = 0; i < d; i++) {
+		vx += (x[i] - mx) * (x[i] - mx);
+		ve += (x[i] - xhat[i] - me) * (x[i] - xhat[i] - me);
+	}
+	out[QUALITY_FVU] = ve / vx;
+	out[QUALITY_COSINE] = yy > 0 ? xy / sqrt(xx * yy) : 0;
+	out[QUALITY_MAE] = ae / ax;
+	return vx > 0;
 }

@@ -254,7 +254,48 @@ gather_rows(float *out, const float *b, const float *W, size_t ld, size_t d,
 	}
 }
 
+#define WIDE 8 /* lanes of the sums in compare, for every instruction set */
+typedef float few __attribute__((vector_size(WIDE * sizeof(float))));
+typedef double wide __attribute__((vector_size(WIDE * sizeof(double))));
+typedef int64_t bits __attribute__((vector_size(WIDE * sizeof(int64_t))));
+
+static double
+sum_wide(wide v)
+{
+	return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+
+/* The compiler makes as many registers of `wide` as it takes. */
+static void
+compare(const float *x, const float *y, size_t n, struct compared *out)
+{
+	const bits sign = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX};
+	wide e = {0}, ee = {0}, abs = {0}, yy = {0}, xy = {0}, a, b, c;
+	float restx[WIDE] = {0}, resty[WIDE] = {0};
+	size_t i, len;
+	few f;
+
+	for (i = 0; i < n; i += len) {
+		len = n - i < WIDE ? n - i : WIDE;
+		if (len < WIDE) {
+			__builtin_memcpy(restx, x + i, len * sizeof *x);
+			__builtin_memcpy(resty, y + i, len * sizeof *y);
+		}
+		__builtin_memcpy(&f, len < WIDE ? restx : x + i, sizeof f);
+		a = __builtin_convertvector(f, wide);
+		__builtin_memcpy(&f, len < WIDE ? resty : y + i, sizeof f);
+		b = __builtin_convertvector(f, wide);
+		c = a - b;
+		e += c;
+		ee += c * c;
+		abs += (wide)((bits)c & sign);
+		yy += b * b;
+		xy += a * b;
+	}
+	*out = (struct compared){sum_wide(e), sum_wide(ee), sum_wide(abs), sum_wide(yy), sum_wide(xy)};
+}
+
 extern const struct simd JOIN(simd_, SIMD);
 const struct simd JOIN(simd_, SIMD) = {
-	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, axpy, gather_rows
+	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, axpy, gather_rows, compare
 };

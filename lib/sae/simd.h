@@ -9,6 +9,11 @@
 
 #include "base/error.h"
 
+/* What two rows x and y have to do with each other: e = x - y, |.| by element. */
+struct compared {
+	double e, ee, abs, yy, xy; /* sums of e, e^2, |e|, y^2, x y */
+};
+
 struct simd {
 	const char *name; /* "plain", "avx2", "avx512" */
 	/* p[i] = p[i] + b[i]: bias added to pre-activations of one row */
@@ -30,6 +35,8 @@ struct simd {
 	 * b may be out */
 	void (*gather_rows)(float *out, const float *b, const float *W, size_t ld, size_t d,
 	                    const uint32_t *idx, const float *val, size_t nnz);
+	/* sums over i, in double, in eight lanes */
+	void (*compare)(const float *x, const float *y, size_t n, struct compared *out);
 };
 
 /* The best table this CPU has; force ("plain", "avx2", "avx512" or NULL) asks

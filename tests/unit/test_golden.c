@@ -10,6 +10,7 @@
 #include "sae/decode.h"
 #include "sae/encode.h"
 #include "sae/topk.h"
+#include "golden.h"
 #include "tap.h"
 
 /* Both sides are float32: a dot product of 32 terms is off by about
@@ -20,79 +21,18 @@
 
 #define SAVED_ROWS 16 /* of the 64 in x, the codes of so many are kept */
 
-static const char *dir = "tests/golden";
 static struct err err;
 static struct pool *pool;
-
-struct array {
-	size_t rows, cols; /* cols 1 for a vector */
-	double *v;         /* row-major */
-};
-
-static void
-bail(const char *name, const char *why)
-{
-	printf("Bail out! %s/forward/%s: %s\n", dir, name, why);
-	exit(1);
-}
-
-static double
-element(const unsigned char *p, char kind, int size)
-{
-	float f;
-	double d;
-	int64_t i;
-
-	memcpy(&f, p, 4);
-	memcpy(&d, p, size == 8 ? 8 : 4);
-	memcpy(&i, p, size == 8 ? 8 : 4);
-	return kind == 'i' ? (double)i : size == 8 ? d : (double)f;
-}
-
-/* The least npy reader: version 1, "<f4", "<f8" or "<i8", one or two axes. */
-static struct array
-npy(const char *name)
-{
-	static unsigned char data[1 << 20];
-	struct array a = {0, 1, NULL};
-	char path[1024], kind = 0;
-	const char *head = (const char *)data + 10, *shape;
-	size_t got, start, i, at;
-	int size = 0, fortran;
-	FILE *f;
-
-	snprintf(path, sizeof path, "%s/forward/%s", dir, name);
-	f = fopen(path, "rb");
-	if (!f)
-		bail(name, "cannot open");
-	got = fread(data, 1, sizeof data - 1, f);
-	fclose(f);
-	data[got] = 0;
-	if (got < 12 || memcmp(data, "\223NUMPY\001", 7))
-		bail(name, "not npy version 1");
-	start = 10u + data[8] + 256u * data[9];
-	shape = strstr(head, "'shape': (");
-	if (sscanf(head, "{'descr': '<%c%d'", &kind, &size) != 2 || !strchr("fi", kind) || (size != 4 && size != 8) ||
-	    !shape || sscanf(shape + 10, "%zu, %zu", &a.rows, &a.cols) < 1 || got != start + a.rows * a.cols * (size_t)size)
-		bail(name, "not a shape and type read here");
-	fortran = !!strstr(head, "'fortran_order': True");
-	a.v = mem_alloc((a.rows * a.cols + 1) * sizeof *a.v);
-	for (i = 0; i < a.rows * a.cols; i++) {
-		at = fortran ? i % a.cols * a.rows + i / a.cols : i;
-		a.v[i] = element(data + start + at * (size_t)size, kind, size);
-	}
-	return a;
-}
 
 static float *
 floats(const char *name, size_t n)
 {
-	struct array a = npy(name);
+	struct array a = golden_npy("forward", name);
 	float *p = mem_alloc(n * sizeof *p);
 	size_t i;
 
 	if (a.rows * a.cols != n)
-		bail(name, "another size than expected");
+		golden_bail("forward", name, "another size than expected");
 	for (i = 0; i < n; i++)
 		p[i] = (float)a.v[i];
 	mem_free(a.v);
@@ -111,11 +51,11 @@ load(float *to, const char *name, size_t n)
 static struct sae
 model(int with_threshold)
 {
-	struct array dec = npy("decoder.npy");
+	struct array dec = golden_npy("forward", "decoder.npy");
 	struct sae s;
 
 	if (sae_init(&s, dec.cols, dec.rows, with_threshold, &err))
-		bail("decoder.npy", err.text);
+		golden_bail("forward", "decoder.npy", err.text);
 	load(s.W_enc, "encoder.npy", s.d * s.m);
 	load(s.b_enc, "latent_bias.npy", s.m);
 	load(s.W_dec, "decoder.npy", s.d * s.m);
@@ -163,13 +103,13 @@ static void
 check(const struct sae *s, const float *x, size_t k, const char *codes, const char *recons, const char *what)
 {
 	struct encoder *enc = encoder_new(s, pool, simd_for(NULL), &err);
-	struct array z_golden = npy(codes), x_golden = npy(recons);
+	struct array z_golden = golden_npy("forward", codes), x_golden = golden_npy("forward", recons);
 	float *xhat = mem_alloc(SAVED_ROWS * s->d * sizeof *xhat);
 	struct csr z = {0};
 	double off;
 
 	if (!enc || encode(enc, x, SAVED_ROWS, k, &z, &err) || z_golden.rows != SAVED_ROWS || x_golden.rows != SAVED_ROWS)
-		bail(codes, "cannot encode");
+		golden_bail("forward", codes, "cannot encode");
 	off = codes_off(&z, &z_golden);
 	tap_ok(off < TOLERANCE, "%s: codes (off by %.1e)", what, off);
 	decode(s, csr_view(&z), pool, simd_for(NULL), xhat);
@@ -186,7 +126,7 @@ check(const struct sae *s, const float *x, size_t k, const char *codes, const ch
 static void
 check_plain(const struct sae *s, const float *x)
 {
-	struct array golden = npy("pre_act.npy");
+	struct array golden = golden_npy("forward", "pre_act.npy");
 	double *z = mem_alloc(SAVED_ROWS * s->m * sizeof *z), most = 0, off = 0;
 	size_t i;
 
@@ -205,12 +145,12 @@ static void
 check_batch(const struct sae *s, const float *x)
 {
 	struct encoder *enc = encoder_new(s, pool, simd_for(NULL), &err);
-	struct array golden = npy("batchtopk8_latents.npy");
+	struct array golden = golden_npy("forward", "batchtopk8_latents.npy");
 	struct csr all = {0}, z = {0};
 	double off;
 
 	if (!enc || encode(enc, x, golden.rows, 0, &all, &err) || topk_batch(csr_view(&all), 8, false, &z, &err))
-		bail("batchtopk8_latents.npy", err.text);
+		golden_bail("forward", "batchtopk8_latents.npy", err.text);
 	off = codes_off(&z, &golden);
 	tap_ok(off < TOLERANCE && z.ptr[golden.rows] == 8 * golden.rows, "BatchTopK 8: codes (off by %.1e)", off);
 	csr_free(&all);
@@ -229,9 +169,9 @@ main(int argc, char **argv)
 	size_t i;
 
 	if (argc > 1)
-		dir = argv[1];
+		golden_dir = argv[1];
 	else if (getenv("GOLDEN"))
-		dir = getenv("GOLDEN");
+		golden_dir = getenv("GOLDEN");
 	pool = pool_new(2, &err);
 	s = model(0);
 	x = floats("x.npy", 64 * s.d);
