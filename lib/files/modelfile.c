@@ -10,17 +10,9 @@
 #include "base/text.h"
 #include "files/infile.h"
 #include "files/safetensors.h"
+#include "files/slots.h"
 
 #define VERSION "1"
-#define VALUE_SHOWN 64 /* bytes of a metadata value in a message */
-
-/* A tensor of the model, by name: the one table for reading and writing. */
-struct slot {
-	const char *name;
-	unsigned ndim;
-	uint64_t shape[2];
-	float *data;
-};
 #define MAX_SLOTS 7
 
 static size_t
@@ -39,110 +31,10 @@ slots_of(struct sae *s, bool with_threshold, struct slot t[MAX_SLOTS])
 	return n;
 }
 
-static const char *
-shape_text(char *out, size_t size, const uint64_t *shape, unsigned ndim)
-{
-	size_t n = 0;
-	unsigned i;
-
-	out[0] = 0;
-	for (i = 0; i < ndim && n < size; i++)
-		n += (size_t)snprintf(out + n, size - n, "%s%llu", i ? "," : "", (unsigned long long)shape[i]);
-	return out;
-}
-
-/* Tensor `name` of f, of exactly this shape. why: what the shape follows from. */
-static int
-find_tensor(const struct st_file *f, const struct slot *want, const char *why, const struct st_tensor **t, struct err *e)
-{
-	char is[96], should[96];
-
-	*t = st_find(f, want->name);
-	if (!*t)
-		return err_set(e, CODE_DATA, "tensor %s is missing", want->name);
-	if ((*t)->ndim == want->ndim && !memcmp((*t)->shape, want->shape, want->ndim * sizeof *want->shape))
-		return 0;
-	return err_set(e, CODE_DATA, "tensor %s has shape [%s], expected [%s]%s", want->name,
-	               shape_text(is, sizeof is, (*t)->shape, (*t)->ndim),
-	               shape_text(should, sizeof should, want->shape, want->ndim), why);
-}
-
-static int
-check_finite(const char *name, const float *v, size_t n, struct err *e)
-{
-	size_t bad = f32_nonfinite(v, n);
-
-	return bad ? err_set(e, CODE_DATA, "tensor %s holds %zu values that are NaN or infinite", name, bad) : 0;
-}
-
 static int
 check_scale(float scale, struct err *e)
 {
 	return scale > 0 ? 0 : err_set(e, CODE_DATA, "scale is %g; it must be greater than 0", (double)scale);
-}
-
-/* st_read_f32 names the file in its errors; the others get its name here. */
-static int
-read_slot(const struct st_file *f, const struct slot *slot, const char *why, struct err *e)
-{
-	const struct st_tensor *t;
-	size_t n = (size_t)slot->shape[0] * (slot->ndim > 1 ? (size_t)slot->shape[1] : 1);
-
-	if (find_tensor(f, slot, why, &t, e))
-		return infile_blame(e, f->path);
-	if (st_read_f32(f, t, slot->data, e))
-		return e->code;
-	return check_finite(slot->name, slot->data, n, e) ? infile_blame(e, f->path) : 0;
-}
-
-/* Metadata, strictly. */
-
-static int
-bad_value(const char *key, const char *value, const char *want, struct err *e)
-{
-	char text[VALUE_SHOWN];
-
-	return err_set(e, CODE_DATA, "metadata %s is \"%s\"; expected %s", key,
-	               text_printable(text, sizeof text, value, strlen(value)), want);
-}
-
-/* Digits at *p up to the end or a comma, past which *p moves. */
-static bool
-take_count(const char **p, uint64_t *v)
-{
-	const char *s = *p;
-	unsigned digit;
-
-	for (*v = 0; *s >= '0' && *s <= '9'; s++) {
-		digit = (unsigned)(*s - '0');
-		if (*v > (UINT64_MAX - digit) / 10)
-			return false;
-		*v = *v * 10 + digit;
-	}
-	if (s == *p || (*s && *s != ','))
-		return false;
-	*p = s + (*s == ',' && s[1]);
-	return true;
-}
-
-static bool
-parse_count(const char *s, uint64_t *v)
-{
-	return take_count(&s, v) && !*s;
-}
-
-/* A plain decimal number >= 0 that fits a float. */
-static bool
-parse_real(const char *s, size_t n, float *v)
-{
-	char text[64], *end;
-
-	if (!n || n >= sizeof text || strspn(s, "0123456789.eE+-") < n || s[0] == '-' || s[0] == '+')
-		return false;
-	memcpy(text, s, n);
-	text[n] = 0;
-	*v = strtof(text, &end);
-	return !*end && isfinite(*v) && *v >= 0;
 }
 
 static bool
@@ -151,7 +43,7 @@ parse_nesting(struct sae *s, const char *p)
 	uint64_t v, last = 0;
 
 	while (*p) {
-		if (s->levels == SAE_MAX_LEVELS || !take_count(&p, &v) || v <= last || v > s->m)
+		if (s->levels == SAE_MAX_LEVELS || !meta_take_count(&p, &v) || v <= last || v > s->m)
 			return false;
 		s->nesting[s->levels++] = (size_t)v;
 		last = v;
@@ -172,7 +64,7 @@ weighting_ok(const char *p)
 		return false;
 	for (;; p += n + 1) {
 		n = strcspn(p, ",");
-		if (!parse_real(p, n, &v))
+		if (!meta_real(p, n, &v))
 			return false;
 		if (!p[n])
 			return true;
@@ -186,14 +78,14 @@ load_counts(struct sae *s, const struct st_file *f, struct err *e)
 	const char *v;
 	uint64_t k = 0;
 
-	if ((v = st_meta(f, "rows")) && !parse_count(v, &s->rows))
-		return bad_value("rows", v, "a whole number", e);
-	if ((v = st_meta(f, "seed")) && !parse_count(v, &s->seed))
-		return bad_value("seed", v, "a whole number", e);
+	if ((v = st_meta(f, "rows")) && !meta_count(v, &s->rows))
+		return meta_bad("rows", v, "a whole number", e);
+	if ((v = st_meta(f, "seed")) && !meta_count(v, &s->seed))
+		return meta_bad("seed", v, "a whole number", e);
 	if (!(v = st_meta(f, "k")))
 		return 0;
-	if (!parse_count(v, &k) || (uses_k && (k < 1 || k > s->m)))
-		return bad_value("k", v, "a whole number from 1 to the number of latents", e);
+	if (!meta_count(v, &k) || (uses_k && (k < 1 || k > s->m)))
+		return meta_bad("k", v, "a whole number from 1 to the number of latents", e);
 	/* elsewhere it says nothing about encoding */
 	s->k = uses_k ? (size_t)k : 0;
 	return 0;
@@ -205,13 +97,13 @@ load_rest(struct sae *s, const struct st_file *f, struct err *e)
 	const char *v;
 
 	if ((v = st_meta(f, "nesting")) && !parse_nesting(s, v))
-		return bad_value("nesting", v, "whole numbers, rising, not beyond the number of latents, at most 32 of them", e);
+		return meta_bad("nesting", v, "whole numbers, rising, not beyond the number of latents, at most 32 of them", e);
 	if ((v = st_meta(f, "weighting")) && !weighting_ok(v))
-		return bad_value("weighting", v, "rw, uw or a list of numbers", e);
+		return meta_bad("weighting", v, "rw, uw or a list of numbers", e);
 	if (v)
 		strcpy(s->weighting, v);
-	if ((v = st_meta(f, "soft_cap")) && !parse_real(v, strlen(v), &s->soft_cap))
-		return bad_value("soft_cap", v, "a number from 0 on", e);
+	if ((v = st_meta(f, "soft_cap")) && !meta_real(v, strlen(v), &s->soft_cap))
+		return meta_bad("soft_cap", v, "a number from 0 on", e);
 	if ((v = st_meta(f, "trained_on")))
 		text_printable(s->trained_on, sizeof s->trained_on, v, strlen(v));
 	return 0;
@@ -241,21 +133,14 @@ check_arch(const struct sae *s, struct err *e)
 static int
 load_arch(const struct st_file *f, enum sae_arch *arch, struct err *e)
 {
-	const char *format = st_meta(f, "format"), *version = st_meta(f, "version"), *name = st_meta(f, "architecture");
-	char text[VALUE_SHOWN];
+	const char *name = st_meta(f, "architecture");
 	int a;
 
-	if (!format)
-		return err_set(e, CODE_DATA, "not an msae model file: its metadata has no format; "
-		               "sae-convert reads the models of other tools");
-	if (strcmp(format, "msae"))
-		return err_set(e, CODE_DATA, "not an msae model file: its format is \"%s\", not \"msae\"",
-		               text_printable(text, sizeof text, format, strlen(format)));
-	if (!version || strcmp(version, VERSION))
-		return bad_value("version", version ? version : "", VERSION, e);
+	if (meta_format(f, "msae", VERSION, "an msae model file", "sae-convert reads the models of other tools", e))
+		return e->code;
 	a = name ? sae_arch_parse(name) : -1;
 	if (a < 0)
-		return bad_value("architecture", name ? name : "", "msae, topk, batchtopk, relu or jumprelu", e);
+		return meta_bad("architecture", name ? name : "", "msae, topk, batchtopk, relu or jumprelu", e);
 	*arch = (enum sae_arch)a;
 	return 0;
 }
@@ -270,7 +155,7 @@ load_size(const struct st_file *f, size_t *d, size_t *m, struct err *e)
 		return err_set(e, CODE_DATA, "tensor W_enc is missing");
 	if (t->ndim != 2 || !t->shape[0] || !t->shape[1] || t->shape[0] > UINT32_MAX || t->shape[1] > UINT32_MAX)
 		return err_set(e, CODE_DATA, "tensor W_enc has shape [%s], expected [inputs,latents]",
-		               shape_text(text, sizeof text, t->shape, t->ndim));
+		               slot_shape(text, sizeof text, t->shape, t->ndim));
 	*d = (size_t)t->shape[0];
 	*m = (size_t)t->shape[1];
 	return 0;
@@ -289,7 +174,7 @@ check_shapes(const struct st_file *f, size_t d, size_t m, struct err *e)
 	n = slots_of(&dims, st_find(f, "threshold") != NULL, slots);
 	snprintf(why, sizeof why, " as W_enc is [%zu,%zu]", d, m);
 	for (i = 0; i < n; i++)
-		if (find_tensor(f, &slots[i], why, &t, e))
+		if (slot_find(f, &slots[i], why, &t, e))
 			return e->code;
 	return 0;
 }
@@ -301,7 +186,7 @@ load_tensors(struct sae *s, const struct st_file *f, struct err *e)
 	size_t n = slots_of(s, s->threshold != NULL, slots), i;
 
 	for (i = 0; i < n; i++)
-		if (read_slot(f, &slots[i], "", e))
+		if (slot_read(f, &slots[i], "", e))
 			return e->code;
 	return 0;
 }
@@ -369,7 +254,7 @@ gather(struct pairs *p, const struct sae *s)
 	for (i = 0; i < s->levels; i++)
 		levels[i] = s->nesting[i];
 	if (s->levels)
-		add_pair(p, "nesting", shape_text(p->text[1], sizeof p->text[1], levels, (unsigned)s->levels));
+		add_pair(p, "nesting", slot_shape(p->text[1], sizeof p->text[1], levels, (unsigned)s->levels));
 	if (s->weighting[0])
 		add_pair(p, "weighting", s->weighting);
 	if (s->soft_cap > 0) {
@@ -390,10 +275,10 @@ check_saved(const struct sae *s, const struct slot *t, size_t n, struct err *e)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (check_finite(t[i].name, t[i].data, (size_t)t[i].shape[0] * (t[i].ndim > 1 ? (size_t)t[i].shape[1] : 1), e))
+		if (slot_check_finite(t[i].name, t[i].data, slot_count(&t[i]), e))
 			return e->code;
 	if (s->weighting[0] && !weighting_ok(s->weighting))
-		return bad_value("weighting", s->weighting, "rw, uw or a list of numbers", e);
+		return meta_bad("weighting", s->weighting, "rw, uw or a list of numbers", e);
 	return check_arch(s, e);
 }
 
@@ -415,7 +300,7 @@ model_save_with(struct sae *s, const char *path, const char *const *extra, const
 	if (check_saved(s, slots, n, e))
 		return infile_blame(e, path);
 	for (i = 0; i < n; i++)
-		out[i] = (struct st_out){slots[i].name, DT_F4, slots[i].ndim, {slots[i].shape[0], slots[i].shape[1]}, slots[i].data};
+		out[i] = slot_out(&slots[i]);
 	for (i = 0; i < nmore && i < MODEL_MAX_MORE; i++)
 		out[n++] = more[i];
 	while (extra && extra[2 * nextra])
@@ -442,7 +327,7 @@ load_stats(const struct st_file *f, float **mean, size_t *d, float *scale, struc
 	if (!t)
 		err_set(e, CODE_DATA, "tensor mean is missing");
 	else if (t->ndim != 1 || !t->shape[0] || t->shape[0] > SIZE_MAX || !size_mul((size_t)t->shape[0], sizeof **mean, &bytes))
-		err_set(e, CODE_DATA, "tensor mean has shape [%s], expected [inputs]", shape_text(text, sizeof text, t->shape, t->ndim));
+		err_set(e, CODE_DATA, "tensor mean has shape [%s], expected [inputs]", slot_shape(text, sizeof text, t->shape, t->ndim));
 	else if (!(*mean = mem_alloc(bytes)))
 		err_memory(e, "mean", bytes);
 	if (!*mean)
@@ -450,10 +335,10 @@ load_stats(const struct st_file *f, float **mean, size_t *d, float *scale, struc
 	*d = (size_t)t->shape[0];
 	slot.shape[0] = *d;
 	slot.data = *mean;
-	if (read_slot(f, &slot, "", e))
+	if (slot_read(f, &slot, "", e))
 		return e->code;
 	slot = (struct slot){"scale", 1, {1, 0}, scale};
-	if (read_slot(f, &slot, "", e))
+	if (slot_read(f, &slot, "", e))
 		return e->code;
 	return check_scale(*scale, e) ? infile_blame(e, f->path) : 0;
 }
@@ -483,7 +368,7 @@ stats_save(const char *path, const float *mean, size_t d, float scale, uint64_t 
 	const struct st_meta meta[] = {{"format", format}, {"version", version}, {"rows", count}};
 
 	snprintf(count, sizeof count, "%llu", (unsigned long long)rows);
-	if (check_finite("mean", mean, d, e) || check_finite("scale", &scale, 1, e) || check_scale(scale, e))
+	if (slot_check_finite("mean", mean, d, e) || slot_check_finite("scale", &scale, 1, e) || check_scale(scale, e))
 		return infile_blame(e, path);
 	return st_save(path, out, 2, meta, 3, NULL, e);
 }
