@@ -50,6 +50,50 @@ csr_copy(struct csr *to, struct csr_view from, struct err *e)
 	return 0;
 }
 
+/* Room for n numbers of 4 bytes, what is there stays. */
+static int
+extend(void **p, size_t used, size_t cap, struct err *e)
+{
+	void *more = mem_alloc(cap * 4);
+
+	if (!more)
+		return err_memory(e, "codes", cap * 4ull);
+	if (used)
+		memcpy(more, *p, used * 4);
+	mem_free(*p);
+	*p = more;
+	return 0;
+}
+
+int
+csr_append(struct csr *to, struct csr_view from, size_t first, size_t end, struct err *e)
+{
+	size_t rows = to->ptr ? to->rows : 0, used = rows ? to->ptr[rows] : 0, more = from.ptr[end] - from.ptr[first], cap, r;
+
+	if (used + more > UINT32_MAX)
+		return err_set(e, CODE_DATA, "codes: %zu non-zeros at once are too many; use smaller groups", used + more);
+	if (!to->ptr || rows + (end - first) + 1 > to->ptr_cap) {
+		cap = 2 * (rows + (end - first)) + 1;
+		if (extend((void **)&to->ptr, to->ptr ? rows + 1 : 0, cap, e))
+			return e->code;
+		to->ptr_cap = cap;
+	}
+	if (!to->idx || used + more > to->nnz_cap) {
+		cap = used + more + (used + more) / 2 + 1;
+		if (extend((void **)&to->idx, used, cap, e) || extend((void **)&to->val, used, cap, e))
+			return e->code;
+		to->nnz_cap = cap;
+	}
+	to->cols = from.cols;
+	to->ptr[0] = 0;
+	for (r = first; r < end; r++)
+		to->ptr[++rows] = (uint32_t)used + (from.ptr[r + 1] - from.ptr[first]);
+	to->rows = rows;
+	memcpy(to->idx + used, from.idx + from.ptr[first], more * sizeof *to->idx);
+	memcpy(to->val + used, from.val + from.ptr[first], more * sizeof *to->val);
+	return 0;
+}
+
 void
 csr_free(struct csr *c)
 {

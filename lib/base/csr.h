@@ -28,6 +28,8 @@ struct csr {
  * undefined except ptr[0] = 0. nnz must fit 32 bits (CODE_DATA else). */
 int csr_resize(struct csr *c, size_t rows, size_t cols, size_t nnz, struct err *e);
 int csr_copy(struct csr *to, struct csr_view from, struct err *e);
+/* Adds rows first..end-1 of from below what is there (cols alike). */
+int csr_append(struct csr *to, struct csr_view from, size_t first, size_t end, struct err *e);
 void csr_free(struct csr *c);
 struct csr_view csr_view(const struct csr *c);
 

@@ -1,7 +1,7 @@
 #include "files/checkpoint.h"
 
-#include "files/infile.h"
 #include "files/modelfile.h"
+#include "files/slots.h"
 
 int
 checkpoint_save(const char *path, struct sae *model, const struct tensor *t, size_t n,
@@ -13,7 +13,7 @@ checkpoint_save(const char *path, struct sae *model, const struct tensor *t, siz
 	if (n > CHECKPOINT_MAX_TENSORS)
 		return err_set(e, CODE_BUG, "%s: %zu tensors are too many for a checkpoint", path, n);
 	for (i = 0; i < n; i++)
-		out[i] = (struct st_out){t[i].name, t[i].dtype, t[i].cols > 1 ? 2 : 1, {t[i].rows, t[i].cols}, t[i].data};
+		out[i] = tensor_out(&t[i]);
 	return model_save_with(model, path, meta, out, n, e);
 }
 
@@ -39,31 +39,13 @@ checkpoint_meta(const struct checkpoint *c, const char *key, struct err *e)
 	return value;
 }
 
-static int
-restore(const struct checkpoint *c, const struct tensor *want, struct err *e)
-{
-	const struct st_tensor *t = st_find(&c->file, want->name);
-	size_t bad;
-
-	if (!t)
-		return err_set(e, CODE_DATA, "%s: tensor %s is missing", c->file.path, want->name);
-	if (t->dtype != want->dtype || t->ndim != (want->cols > 1 ? 2 : 1) || t->shape[0] != want->rows ||
-	    (t->ndim == 2 && t->shape[1] != want->cols))
-		return err_set(e, CODE_DATA, "%s: tensor %s is not of the shape [%zu,%zu] that this run has",
-		               c->file.path, want->name, want->rows, want->cols);
-	if (st_read_raw(&c->file, t, want->data, e))
-		return e->code;
-	bad = t->dtype == DT_F4 ? f32_nonfinite(want->data, want->rows * want->cols) : 0;
-	return bad ? err_set(e, CODE_DATA, "%s: tensor %s holds %zu values that are NaN or infinite", c->file.path, want->name, bad) : 0;
-}
-
 int
 checkpoint_restore(const struct checkpoint *c, const struct tensor *t, size_t n, struct err *e)
 {
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (restore(c, &t[i], e))
+		if (tensor_read(&c->file, &t[i], e))
 			return e->code;
 	return 0;
 }

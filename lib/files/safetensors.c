@@ -416,6 +416,16 @@ bytes_of(const struct st_out *t, size_t *bytes)
 	return true;
 }
 
+static const char *
+type_name(enum dtype t)
+{
+	size_t i;
+
+	for (i = 0; i < NTYPES && types[i].type != t; i++)
+		;
+	return i < NTYPES ? types[i].name : "";
+}
+
 static json_t *
 describe(const struct st_out *t, uint64_t *at)
 {
@@ -430,7 +440,7 @@ describe(const struct st_out *t, uint64_t *at)
 	for (i = 0; i < t->ndim; i++)
 		json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
 	*at += bytes;
-	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", t->dtype == DT_U8 ? "U64" : "F32", "shape", shape,
+	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", type_name(t->dtype), "shape", shape,
 	                 "data_offsets", (json_int_t)(*at - bytes), (json_int_t)*at);
 }
 

@@ -69,6 +69,43 @@ slot_read(const struct st_file *f, const struct slot *slot, const char *why, str
 	return slot_check_finite(slot->name, slot->data, slot_count(slot), e) ? infile_blame(e, f->path) : 0;
 }
 
+struct st_out
+tensor_out(const struct tensor *t)
+{
+	return (struct st_out){t->name, t->dtype, t->cols > 1 ? 2 : 1, {t->rows, t->cols}, t->data};
+}
+
+static size_t
+nonfinite(const struct tensor *t)
+{
+	size_t n = t->rows * t->cols, bad = 0, i;
+	const double *v = t->data;
+
+	if (t->dtype == DT_F4)
+		return f32_nonfinite(t->data, n);
+	for (i = 0; i < n && t->dtype == DT_F8; i++)
+		bad += !isfinite(v[i]);
+	return bad;
+}
+
+int
+tensor_read(const struct st_file *f, const struct tensor *want, struct err *e)
+{
+	const struct st_tensor *t = st_find(f, want->name);
+	size_t bad;
+
+	if (!t)
+		return err_set(e, CODE_DATA, "%s: tensor %s is missing", f->path, want->name);
+	if (t->dtype != want->dtype || t->ndim != (want->cols > 1 ? 2 : 1) || t->shape[0] != want->rows ||
+	    (t->ndim == 2 && t->shape[1] != want->cols))
+		return err_set(e, CODE_DATA, "%s: tensor %s is not %s of the shape [%zu,%zu], as it should be",
+		               f->path, want->name, dtype_name(want->dtype), want->rows, want->cols);
+	if (st_read_raw(f, t, want->data, e))
+		return e->code;
+	bad = nonfinite(want);
+	return bad ? err_set(e, CODE_DATA, "%s: tensor %s holds %zu values that are NaN or infinite", f->path, want->name, bad) : 0;
+}
+
 int
 meta_bad(const char *key, const char *value, const char *want, struct err *e)
 {

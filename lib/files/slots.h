@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/tensor.h"
 #include "files/safetensors.h"
 
 /* A tensor by name: one table of them serves reading and writing. */
@@ -29,6 +30,10 @@ struct st_out slot_out(const struct slot *s);
 int slot_find(const struct st_file *f, const struct slot *want, const char *why, const struct st_tensor **t, struct err *e);
 /* Finds it and fills data; every number must be finite. Errors name the file. */
 int slot_read(const struct st_file *f, const struct slot *slot, const char *why, struct err *e);
+/* The same for tensors of other types, as they are written by tensor_out: type
+ * and shape must be those named. Errors name the file. */
+struct st_out tensor_out(const struct tensor *t);
+int tensor_read(const struct st_file *f, const struct tensor *want, struct err *e);
 /* CODE_DATA when v[n] holds NaN or infinity. */
 int slot_check_finite(const char *name, const float *v, size_t n, struct err *e);
 /* "3,4" into out. Returns out. */

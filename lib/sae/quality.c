@@ -80,10 +80,8 @@ quality_free(struct quality *q)
 
 /* ---- rows ---- */
 
-/* Whether what is used is chosen from relu(p) by a rule of its own, and has to
- * be decoded by itself. */
-static bool
-chosen(const struct quality *q)
+bool
+quality_chosen(const struct quality *q)
 {
 	return q->model->arch == ARCH_TOPK || q->model->threshold != q->open.threshold;
 }
@@ -97,7 +95,7 @@ quality_all(const struct quality *q)
 struct csr_view
 quality_used(const struct quality *q)
 {
-	return csr_view(chosen(q) ? &q->used : &q->z);
+	return csr_view(quality_chosen(q) ? &q->used : &q->z);
 }
 
 /* What is above the model's thresholds. */
@@ -120,23 +118,26 @@ keep_above(const float *threshold, struct csr_view z, struct csr *out, struct er
 	return 0;
 }
 
-static int
-choose(struct quality *q, struct err *e)
+int
+quality_choose(const struct quality *q, struct csr_view z, struct csr *out, struct err *e)
 {
 	const struct sae *s = q->model;
 
-	if (!chosen(q))
+	if (!quality_chosen(q))
 		return 0;
 	if (s->arch == ARCH_TOPK)
-		return topk_rows(csr_view(&q->z), s->k, false, q->pool, q->simd, &q->used, e);
-	return keep_above(s->threshold, csr_view(&q->z), &q->used, e);
+		return topk_rows(z, s->k, false, q->pool, q->simd, out, e);
+	return keep_above(s->threshold, z, out, e);
 }
 
 struct work {
 	struct quality *q;
 	const float *x;
 	size_t n;
-	size_t steps; /* of q->steps, beyond which nothing is measured */
+	const struct compared *cx; /* [n] of x beside zero, so that its e is x */
+	struct csr_view z;         /* what is decoded ... */
+	const float *onto;         /* ... and to what it is added: decode_rows */
+	size_t level, before;      /* the level it makes; the one before */
 };
 
 static double *
@@ -145,15 +146,6 @@ numbers(const struct quality *q, size_t r, size_t level)
 	return q->row + (r * nlevels(q) + level) * NUMBERS;
 }
 
-/* The level that step i completes; what is beyond all ks completes what is
- * used. */
-static size_t
-level_of(const struct quality *q, size_t i)
-{
-	return i < q->nks ? i + 1 : 0;
-}
-
-/* cx: x beside zero, so that its e is x. */
 static void
 measure(const struct compared *cx, const struct compared *c, size_t d, double *out)
 {
@@ -166,70 +158,64 @@ measure(const struct compared *cx, const struct compared *c, size_t d, double *o
 	out[QUALITY_MAE] = c->abs / cx->abs;
 }
 
-static void
-measure_rows(const struct work *w, const struct compared *cx, size_t first, size_t end, size_t level)
-{
-	struct quality *q = w->q;
-	size_t d = q->model->d, r;
-	struct compared c;
-
-	for (r = first; r < end; r++) {
-		q->simd->compare(w->x + r * d, q->xhat.data + r * d, d, &c);
-		measure(&cx[r - first], &c, d, numbers(q, r, level));
-	}
-}
-
-/* Step i adds nothing to these rows: the level is as the one before. */
-static void
-repeat_rows(struct quality *q, size_t first, size_t end, size_t i)
-{
-	size_t r;
-
-	for (r = first; r < end; r++)
-		memcpy(numbers(q, r, level_of(q, i)), numbers(q, r, level_of(q, i - 1)), NUMBERS * sizeof(double));
-}
-
-static void
-count_codes(const struct work *w, size_t r)
-{
-	struct quality *q = w->q;
-	uint32_t codes = 0;
-	size_t i;
-
-	for (i = 0; i < w->steps; i++) {
-		codes += q->steps[i].ptr[r + 1] - q->steps[i].ptr[r];
-		numbers(q, r, level_of(q, i))[QUALITY_L0] = codes;
-	}
-	if (chosen(q))
-		numbers(q, r, 0)[QUALITY_L0] = q->used.ptr[r + 1] - q->used.ptr[r];
-}
-
+/* Some rows of a level. Where nothing is added to them it is as the one before. */
 static void
 level_job(void *arg, size_t job, unsigned thread)
 {
-	struct work *w = arg;
+	const struct work *w = arg;
 	struct quality *q = w->q;
-	size_t first = job * ROWS_A_JOB, end = first + ROWS_A_JOB < w->n ? first + ROWS_A_JOB : w->n, d = q->model->d, i, r;
-	struct compared cx[ROWS_A_JOB];
-	float *xhat = q->xhat.data;
+	size_t first = job * ROWS_A_JOB, end = first + ROWS_A_JOB < w->n ? first + ROWS_A_JOB : w->n, d = q->model->d, r;
+	bool nothing = w->onto && w->z.ptr[end] == w->z.ptr[first];
+	struct compared c;
+	double *out, codes;
 
 	(void)thread;
-	for (r = first; r < end; r++)
-		q->simd->compare(w->x + r * d, q->zero, d, &cx[r - first]);
-	if (chosen(q)) {
-		decode_rows(q->model, csr_view(&q->used), first, end, q->simd, NULL, xhat);
-		measure_rows(w, cx, first, end, 0);
-	}
-	for (i = 0; i < w->steps; i++) {
-		if (i && q->steps[i].ptr[end] == q->steps[i].ptr[first]) {
-			repeat_rows(q, first, end, i);
-			continue;
+	if (!nothing)
+		decode_rows(q->model, w->z, first, end, q->simd, w->onto, q->xhat.data);
+	for (r = first; r < end; r++) {
+		out = numbers(q, r, w->level);
+		codes = w->onto ? numbers(q, r, w->before)[QUALITY_L0] : 0;
+		if (nothing) {
+			memcpy(out, numbers(q, r, w->before), NUMBERS * sizeof *out);
+		} else {
+			q->simd->compare(w->x + r * d, q->xhat.data + r * d, d, &c);
+			measure(&w->cx[r], &c, d, out);
 		}
-		decode_rows(q->model, csr_view(&q->steps[i]), first, end, q->simd, i ? xhat : NULL, xhat);
-		measure_rows(w, cx, first, end, level_of(q, i));
+		out[QUALITY_L0] = codes + (w->z.ptr[r + 1] - w->z.ptr[r]);
 	}
-	for (r = first; r < end; r++)
-		count_codes(w, r);
+}
+
+static int
+level(struct work *w, struct err *e)
+{
+	struct quality *q = w->q;
+
+	pool_run(q->pool, level_job, w, (w->n + ROWS_A_JOB - 1) / ROWS_A_JOB);
+	if (!q->each)
+		return 0;
+	return q->each(q->each_arg, w->level, w->onto && !w->z.ptr[w->n] ? w->before : SIZE_MAX, w->x, q->xhat.data, w->n, e);
+}
+
+static int
+all_levels(struct work *w, struct err *e)
+{
+	struct quality *q = w->q;
+	size_t i, steps = quality_chosen(q) ? q->nks : q->nks + 1;
+
+	if (quality_chosen(q)) {
+		w->z = csr_view(&q->used);
+		if (level(w, e))
+			return e->code;
+	}
+	for (i = 0; i < steps; i++) {
+		w->z = csr_view(&q->steps[i]);
+		w->onto = i ? q->xhat.data : NULL;
+		w->before = w->level;
+		w->level = i < q->nks ? i + 1 : 0; /* what is beyond all ks completes what is used */
+		if (level(w, e))
+			return e->code;
+	}
+	return 0;
 }
 
 /* Rows go to the parts in runs of 64. */
@@ -240,14 +226,12 @@ part_of(uint64_t row)
 }
 
 static void
-add_x(struct quality *q, const float *x, size_t part)
+add_x(struct quality *q, const float *x, double square, size_t part)
 {
 	double *sum = q->x_sum + part * q->model->d;
-	struct compared c;
 	size_t i;
 
-	q->simd->compare(x, q->zero, q->model->d, &c);
-	q->x_square[part] += c.ee;
+	q->x_square[part] += square;
 	q->part_rows[part]++;
 	for (i = 0; i < q->model->d; i++)
 		sum[i] += x[i];
@@ -283,7 +267,7 @@ add_block(const struct work *w, uint64_t row)
 
 	for (r = 0; r < w->n; r++) {
 		part = part_of(row + r);
-		add_x(q, w->x + r * q->model->d, part);
+		add_x(q, w->x + r * q->model->d, w->cx[r].ee, part);
 		for (l = 0; l < nlevels(q); l++)
 			add_level(&q->levels[l], numbers(q, r, l), part);
 		q->flat += isnan(numbers(q, r, 0)[QUALITY_FVU]);
@@ -297,12 +281,17 @@ add_block(const struct work *w, uint64_t row)
 static int
 block(struct quality *q, const float *x, size_t n, uint64_t row, struct err *e)
 {
-	struct work w = {q, x, n, chosen(q) ? q->nks : q->nks + 1};
+	struct compared cx[QUALITY_BLOCK];
+	struct work w = {.q = q, .x = x, .n = n, .cx = cx};
+	size_t r;
 
-	if (encode(q->encoder, x, n, 0, &q->z, e) || choose(q, e) ||
+	if (encode(q->encoder, x, n, 0, &q->z, e) || quality_choose(q, csr_view(&q->z), &q->used, e) ||
 	    levels_cut(csr_view(&q->z), q->ks, q->nks, q->pool, q->simd, q->cut, q->steps, e))
 		return e->code;
-	pool_run(q->pool, level_job, &w, (n + ROWS_A_JOB - 1) / ROWS_A_JOB);
+	for (r = 0; r < n; r++)
+		q->simd->compare(x + r * q->model->d, q->zero, q->model->d, &cx[r]);
+	if (all_levels(&w, e))
+		return e->code;
 	add_block(&w, row);
 	return 0;
 }

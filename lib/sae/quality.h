@@ -50,6 +50,10 @@ struct quality {
 	const struct sae *model;
 	struct pool *pool;
 	const struct simd *simd;
+	/* Called for each level of each block, when set: with xhat [n,d]; as: another
+	 * level of the same block where xhat was the same, or SIZE_MAX. */
+	int (*each)(void *arg, size_t level, size_t as, const float *x, const float *xhat, size_t n, struct err *e);
+	void *each_arg;
 	struct sae open;     /* the model without the threshold that levels do not have */
 	struct encoder *encoder;
 	size_t ks[QUALITY_MAX_KS], nks;
@@ -85,6 +89,11 @@ int quality_rows(struct quality *q, const float *x, size_t n, uint64_t row, stru
  * QUALITY_BLOCK: as used, and all that the levels choose from. */
 struct csr_view quality_used(const struct quality *q);
 struct csr_view quality_all(const struct quality *q);
+/* Whether what is used is chosen from relu(p) by a rule of its own (TopK,
+ * BatchTopK); quality_choose does that for any z it could have come from, and
+ * nothing where there is no such rule. */
+bool quality_chosen(const struct quality *q);
+int quality_choose(const struct quality *q, struct csr_view z, struct csr *out, struct err *e);
 /* Adds the sums of another pass with the same ks over a model of that shape. */
 void quality_merge(struct quality *q, const struct quality *other);
 /* NaN stands where there is nothing to tell: no row varies, one part only. */
