@@ -71,3 +71,17 @@ rowstats_free(struct rowstats *s)
 	mem_free(s->sum);
 	memset(s, 0, sizeof *s);
 }
+
+struct estimate
+estimate_mean(double sum, double square, double n)
+{
+	const double z95 = 1.959963984540054; /* the normal distribution's .975 quantile */
+	double spread = square - sum / n * sum;
+	struct estimate out = {n > 0 ? sum / n : NAN, NAN, NAN};
+
+	if (n > 1) {
+		out.sd = sqrt((spread > 0 ? spread : 0) / (n - 1));
+		out.half = z95 * out.sd / sqrt(n);
+	}
+	return out;
+}

@@ -17,6 +17,12 @@ struct moments {
 void moments_add(struct moments *s, double v);
 double moments_sd(const struct moments *s); /* ddof 1; 0 for n < 2 */
 
+/* From sums of n numbers and of their squares: their mean, standard deviation
+ * (ddof 1), and half the width of the mean's 95 % interval, by the normal
+ * distribution. NaN where there are too few. */
+struct estimate { double mean, sd, half; };
+struct estimate estimate_mean(double sum, double square, double n);
+
 /* Euclidean norms of dense rows, and the sum of the rows. Start from {0}. */
 struct rowstats {
 	size_t d;

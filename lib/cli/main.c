@@ -179,7 +179,9 @@ run_frames(struct run *r, int (*each)(struct run *r, struct frame *f, void *arg)
 static int
 loop(struct run *r)
 {
-	return r->program->loop ? r->program->loop(r) : run_frames(r, on_frame, NULL);
+	if (r->program->loop)
+		return r->program->loop(r);
+	return r->in ? run_frames(r, on_frame, NULL) : 0;
 }
 
 FILE *

@@ -372,8 +372,8 @@ evaluate(struct training *t, struct err *e)
 	}
 	for (i = 0; i <= t->quality.nks; i++) {
 		quality_result(&t->quality, i, &r);
-		t->at[i] = (struct runlog_quality){i ? t->quality.ks[i - 1] : 0, r.mean[QUALITY_FVU], r.fvu_data, r.mean[QUALITY_COSINE],
-		                                    r.mean[QUALITY_MAE], r.mean[QUALITY_L0], r.zeros};
+		t->at[i] = (struct runlog_quality){i ? t->quality.ks[i - 1] : 0, r.of[QUALITY_FVU].mean, r.fvu_data, r.of[QUALITY_COSINE].mean,
+		                                    r.of[QUALITY_MAE].mean, r.of[QUALITY_L0].mean, r.zeros};
 		t->silent = i ? t->silent : r.silent;
 	}
 	return 0;

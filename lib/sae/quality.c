@@ -10,7 +10,6 @@
 #define ROWS_A_JOB 32
 #define ERROR QUALITY_MEASURES /* where |x - xhat|^2 stands among a row's numbers */
 #define NUMBERS (QUALITY_MEASURES + 1)
-#define Z95 1.959963984540054 /* the normal distribution's .975 quantile */
 #define T95_31 2.039513446396408 /* Student's, 31 degrees of freedom: QUALITY_PARTS - 1 */
 
 static size_t
@@ -380,16 +379,6 @@ jackknife(const struct quality *q, const struct quality_level *l)
 	return T95_31 * sqrt(sum * (QUALITY_PARTS - 1) / QUALITY_PARTS);
 }
 
-static void
-over_rows(double sum, double square, double n, double *mean, double *sd, double *half)
-{
-	double spread = square - sum / n * sum;
-
-	*mean = n > 0 ? sum / n : NAN;
-	*sd = n > 1 ? sqrt((spread > 0 ? spread : 0) / (n - 1)) : NAN;
-	*half = Z95 * *sd / sqrt(n);
-}
-
 void
 quality_result(const struct quality *q, size_t i, struct quality_result *out)
 {
@@ -399,11 +388,10 @@ quality_result(const struct quality *q, size_t i, struct quality_result *out)
 
 	*out = (struct quality_result){.rows = q->rows, .flat = q->flat};
 	for (j = 0; j < QUALITY_MEASURES; j++)
-		over_rows(l->sum[j], l->square[j], (double)(j == QUALITY_L0 ? q->rows : q->rows - q->flat),
-		          &out->mean[j], &out->sd[j], &out->half[j]);
+		out->of[j] = estimate_mean(l->sum[j], l->square[j], (double)(j == QUALITY_L0 ? q->rows : q->rows - q->flat));
 	out->fvu_data = fvu_data(q, l, QUALITY_PARTS);
 	out->fvu_data_half = jackknife(q, l);
-	out->zeros = 1 - out->mean[QUALITY_L0] / (double)m;
+	out->zeros = 1 - out->of[QUALITY_L0].mean / (double)m;
 	for (j = 0; j < m; j++) {
 		fired = q->fired[i * m + j];
 		for (k = 1; k < i; k++)

@@ -26,6 +26,7 @@
 
 #include "base/csr.h"
 #include "base/mem.h"
+#include "base/moments.h"
 #include "sae/encode.h"
 
 #define QUALITY_BLOCK 512 /* rows */
@@ -72,9 +73,8 @@ struct quality {
 
 struct quality_result {
 	uint64_t rows, flat;
-	double mean[QUALITY_MEASURES], sd[QUALITY_MEASURES]; /* over rows; sd with n - 1 */
-	double half[QUALITY_MEASURES]; /* half the width of the mean's 95 % confidence interval */
-	double fvu_data, fvu_data_half; /* sum |x - xhat|^2 / sum |x - mean x|^2; by a jackknife over 32 parts of the rows */
+	struct estimate of[QUALITY_MEASURES]; /* over rows */
+	double fvu_data, fvu_data_half; /* sum |x - xhat|^2 / sum |x - mean x|^2; half a 95 % interval by a jackknife over 32 parts of the rows */
 	double zeros;                  /* 1 - L0/m */
 	uint64_t silent, always;       /* latents never active, active in every row */
 };

@@ -1,5 +1,5 @@
 /* The report as one HTML page: no network, no library, light and dark, and
- * plain tables where scripts do not run. All text goes through text(). */
+ * plain tables where scripts do not run. All text goes through view_escaped. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,21 +7,6 @@
 
 #include "view/private.h"
 #include "view/table.h"
-
-/* The one place where strings from data enter the page. */
-static void
-text(FILE *to, const char *s)
-{
-	for (; *s; s++)
-		switch (*s) {
-		case '<': fputs("&lt;", to); break;
-		case '>': fputs("&gt;", to); break;
-		case '&': fputs("&amp;", to); break;
-		case '"': fputs("&quot;", to); break;
-		case '\'': fputs("&#39;", to); break;
-		default: putc(*s, to);
-		}
-}
 
 static const char style[] =
 	":root{color-scheme:light dark;--fg:#1d2330;--mute:#667085;--bg:#fbfbfd;--card:#fff;--line:#e4e7ec;--bar:#3b6fd8}"
@@ -52,11 +37,11 @@ static void
 card(FILE *to, const char *what, const char *value, const char *note)
 {
 	fputs("<div class=card><span class=mute>", to);
-	text(to, what);
+	view_escaped(to, what);
 	fputs("</span><b>", to);
-	text(to, value);
+	view_escaped(to, value);
 	fputs("</b><span class=mute>", to);
-	text(to, note);
+	view_escaped(to, note);
 	fputs("</span></div>\n", to);
 }
 
@@ -122,14 +107,14 @@ latent_row(FILE *to, const struct report_codes *c, const struct report_latent *l
 	if (c->named) {
 		fputs("<td>", to);
 		if (l->name)
-			text(to, l->name);
+			view_escaped(to, l->name);
 		else
 			fputs("<span class=mute>unnamed</span>", to);
 	}
 	fprintf(to, "<td class=r data-v=%" PRIu64 ">%s<td data-v=%" PRIu64 "><span class=bar style='width:%.1frem'></span><td class=r data-v=%.9g>%.2f<td class=r data-v=%.9g>%.2f<td>",
 	        l->rows, view_percent(p, (double)l->rows / (double)c->rows), l->rows, 6 * (double)l->rows / most, l->mean, l->mean, l->max, l->max);
 	report_examples(l, where, sizeof where);
-	text(to, where);
+	view_escaped(to, where);
 	fputs("</tr>\n", to);
 }
 
@@ -169,16 +154,16 @@ samples(FILE *to, const struct report *r)
 
 		fputs("<tr><td>", to);
 		if (s->id)
-			text(to, s->id);
+			view_escaped(to, s->id);
 		else
 			fprintf(to, "#%" PRIu64, s->row);
 		fputs("<td>", to);
-		text(to, s->label ? s->label : "");
+		view_escaped(to, s->label ? s->label : "");
 		fprintf(to, "<td class=r>%zu<td>", s->l0);
 		for (j = 0; j < s->n; j++) {
 			fputs(j ? ", " : "", to);
 			if (s->codes[j].name)
-				text(to, s->codes[j].name);
+				view_escaped(to, s->codes[j].name);
 			else
 				fprintf(to, "%" PRIu32, s->codes[j].latent);
 			fprintf(to, " <span class=mute>%.1f</span>", s->codes[j].value);
@@ -199,7 +184,7 @@ labels(FILE *to, const struct report *r)
 	fputs("<h2>Labels</h2>\n<div class=wide><table><thead><tr><th>label<th class=r>rows<th class=r>share</tr></thead><tbody>\n", to);
 	for (i = 0; i < r->nlabels && i < r->top; i++) {
 		fputs("<tr><td>", to);
-		text(to, r->labels[i].label);
+		view_escaped(to, r->labels[i].label);
 		fprintf(to, "<td class=r>%s<td class=r>%s</tr>\n", view_count(n, r->labels[i].rows), view_percent(p, (double)r->labels[i].rows / (double)r->rows));
 	}
 	fputs("</tbody></table></div>\n", to);
@@ -215,20 +200,20 @@ origin(FILE *to, const struct report *r)
 	fputs("<h2>How it was made</h2>\n<div class=card><ol>\n", to);
 	for (i = 0; i < r->nstages; i++) {
 		fputs("<li><code>", to);
-		text(to, r->stages[i].command);
+		view_escaped(to, r->stages[i].command);
 		fputs("</code> <span class=mute>", to);
-		text(to, r->stages[i].version);
+		view_escaped(to, r->stages[i].version);
 		fputs("</span>\n", to);
 	}
 	fputs("</ol>\n", to);
 	if (r->model) {
 		fputs("<span class=mute>model</span> <code>", to);
-		text(to, r->model);
+		view_escaped(to, r->model);
 		fputs("</code><br>\n", to);
 	}
 	if (r->stream) {
 		fputs("<span class=mute>stream</span> <code>", to);
-		text(to, r->stream);
+		view_escaped(to, r->stream);
 		fputs("</code>\n", to);
 	}
 	fputs("</div>\n<div class=wide style='margin-top:.8rem'><table><thead><tr><th>column<th>type<th>a row<th>norm of rows</tr></thead><tbody>\n", to);
@@ -236,11 +221,11 @@ origin(FILE *to, const struct report *r)
 		size_t j;
 
 		fputs("<tr><td>", to);
-		text(to, r->columns[i].name);
+		view_escaped(to, r->columns[i].name);
 		fputs("<td>", to);
-		text(to, r->columns[i].dtype);
+		view_escaped(to, r->columns[i].dtype);
 		fputs("<td>", to);
-		text(to, r->columns[i].shape);
+		view_escaped(to, r->columns[i].shape);
 		fputs("<td>", to);
 		for (j = 0; j < r->ndense; j++)
 			if (!strcmp(r->dense[j].name, r->columns[i].name))
@@ -254,9 +239,9 @@ int
 report_html(const struct report *r, FILE *to)
 {
 	fputs("<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content='width=device-width,initial-scale=1'>\n<title>", to);
-	text(to, r->title);
+	view_escaped(to, r->title);
 	fprintf(to, "</title>\n<style>%s</style></head><body>\n<h1>", style);
-	text(to, r->title);
+	view_escaped(to, r->title);
 	fputs("</h1>\n", to);
 	cards(to, r);
 	if (r->codes && r->codes->nlatents) {

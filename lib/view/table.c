@@ -17,23 +17,58 @@ view_width(const char *s)
 	return n;
 }
 
-static void
-add_cells(struct table *t, va_list ap)
+/* Room for one more row; NULL without memory. */
+static char **
+new_row(struct table *t)
 {
 	char **cells;
-	size_t i, cap;
+	size_t cap;
 
 	if (t->rows == t->cap) {
 		cap = t->cap ? 2 * t->cap : 16;
 		cells = realloc(t->cells, cap * t->cols * sizeof *cells);
 		if (!cells)
-			return;
+			return NULL;
 		t->cells = cells;
 		t->cap = cap;
 	}
+	return t->cells + t->rows++ * t->cols;
+}
+
+void
+table_row_of(struct table *t, const char *const *cells)
+{
+	char **row = new_row(t);
+	size_t i;
+
+	for (i = 0; row && i < t->cols; i++)
+		row[i] = strdup(cells[i]);
+}
+
+static void
+add_cells(struct table *t, va_list ap)
+{
+	const char *cells[TABLE_MAX_COLS];
+	size_t i;
+
 	for (i = 0; i < t->cols; i++)
-		t->cells[t->rows * t->cols + i] = strdup(va_arg(ap, const char *));
-	t->rows++;
+		cells[i] = va_arg(ap, const char *);
+	table_row_of(t, cells);
+}
+
+static void
+begin(struct table *t, const char *align)
+{
+	memset(t, 0, sizeof *t);
+	snprintf(t->align, sizeof t->align, "%s", align);
+	t->cols = strlen(t->align);
+}
+
+void
+table_columns_of(struct table *t, const char *align, const char *const *headings)
+{
+	begin(t, align);
+	table_row_of(t, headings);
 }
 
 void
@@ -41,9 +76,7 @@ table_columns(struct table *t, const char *align, ...)
 {
 	va_list ap;
 
-	memset(t, 0, sizeof *t);
-	snprintf(t->align, sizeof t->align, "%s", align);
-	t->cols = strlen(t->align);
+	begin(t, align);
 	va_start(ap, align);
 	add_cells(t, ap);
 	va_end(ap);

@@ -24,6 +24,9 @@ struct table {
 void table_columns(struct table *t, const char *align, ...);
 /* As many strings as columns; copied. Out of memory drops the row. */
 void table_row(struct table *t, ...);
+/* The same from arrays of t->cols strings: for tables whose columns are chosen. */
+void table_columns_of(struct table *t, const char *align, const char *const *headings);
+void table_row_of(struct table *t, const char *const *cells);
 /* Prints with indent before each line; cells over max wide are cut. */
 void table_print(const struct table *t, const char *indent, FILE *to);
 void table_free(struct table *t);

@@ -283,13 +283,13 @@ test_quality(size_t n, size_t d, size_t m, enum sae_arch arch, const size_t *ks,
 		quality_result(&q[0], i, &got);
 		want = expect(&s, x, n, i ? q[0].ks[i - 1] : 0);
 		for (j = 0; j < QUALITY_MEASURES; j++)
-			right = right && near(got.mean[j], want.sum[j], 1e-5);
+			right = right && near(got.of[j].mean, want.sum[j], 1e-5);
 		right = right && (want.spread > 0 ? near(got.fvu_data, want.error / want.spread, 1e-5) : isnan(got.fvu_data)) && got.silent == want.silent;
 		quality_result(&q[1], i, &other);
 		same = same && !memcmp(&got, &other, sizeof got);
 		quality_result(&q[3], i, &other);
 		for (j = 0; j < QUALITY_MEASURES; j++)
-			merged = merged && near(other.mean[j], got.mean[j], 1e-12);
+			merged = merged && near(other.of[j].mean, got.of[j].mean, 1e-12);
 		merged = merged && (isnan(got.fvu_data) || near(other.fvu_data, got.fvu_data, 1e-12)) && other.silent == got.silent && other.rows == got.rows &&
 		         (isnan(got.fvu_data_half) || near(other.fvu_data_half, got.fvu_data_half, 1e-12));
 	}
@@ -326,7 +326,7 @@ test_intervals(void)
 		quality_reset(&q);
 		quality_rows(&q, x + (size_t)t * N * D, N, (uint64_t)t * N, &err);
 		quality_result(&q, 0, &one);
-		mean += fabs(one.mean[QUALITY_COSINE] - all.mean[QUALITY_COSINE]) <= one.half[QUALITY_COSINE];
+		mean += fabs(one.of[QUALITY_COSINE].mean - all.of[QUALITY_COSINE].mean) <= one.of[QUALITY_COSINE].half;
 		data += fabs(one.fvu_data - all.fvu_data) <= one.fvu_data_half;
 	}
 	/* part_rows of 400 rows fill 7 of 32 parts, so the jackknife has nothing to say */
@@ -386,12 +386,12 @@ test_flat(void)
 	if (quality_init(&q, &s, NULL, 0, NULL, tables[0], &err) || quality_rows(&q, x, 4, 0, &err))
 		printf("Bail out! %s\n", err.text);
 	quality_result(&q, 0, &got);
-	tap_ok(got.flat == 3 && got.rows == 4 && isfinite(got.mean[QUALITY_FVU]) && isfinite(got.mean[QUALITY_MAE]),
+	tap_ok(got.flat == 3 && got.rows == 4 && isfinite(got.of[QUALITY_FVU].mean) && isfinite(got.of[QUALITY_MAE].mean),
 	       "quality: rows of zeros and of equal numbers are counted and left out");
 	quality_reset(&q);
 	quality_rows(&q, x, 2, 0, &err);
 	quality_result(&q, 0, &got);
-	tap_ok(got.flat == 2 && isnan(got.mean[QUALITY_FVU]) && isfinite(got.mean[QUALITY_L0]), "quality: no FVU of nothing but such rows");
+	tap_ok(got.flat == 2 && isnan(got.of[QUALITY_FVU].mean) && isfinite(got.of[QUALITY_L0].mean), "quality: no FVU of nothing but such rows");
 	quality_free(&q);
 	sae_free(&s);
 }
