@@ -19,6 +19,7 @@ static const struct { const char *name, *what; } programs[] = {
 	{"sae-encode", "embeddings to sparse codes"},
 	{"topk", "keep the largest codes of each row"},
 	{"sae-decode", "codes back to embeddings"},
+	{"sae-eval", "measure how good a model is"},
 	{"name-concepts", "name a model's latents with words"},
 	{"concept-score", "give codes the names of their concepts"},
 	{"report", "tell what is in a stream: text, JSON, HTML"},

@@ -15,7 +15,7 @@ struct subject {
 
 struct self {
 	const char *path, *probe_path, *plot, *latents, *state;
-	bool progressive, compare, merge, no_cknna, as_is, json, csv;
+	bool progressive, compare, merge, no_cknna, raw, as_is, json, csv;
 	uint64_t group, neighbours;
 	struct probe probe;
 	struct subject *subjects;
@@ -33,6 +33,7 @@ static const struct opt opts[] = {
 	OPT_UINT(0, "group", struct self, group, "ROWS", "CKNNA: rows that are compared with each other (10000)"),
 	OPT_UINT(0, "neighbours", struct self, neighbours, "K", "CKNNA: nearest of each row (10)"),
 	OPT_FLAG(0, "no-cknna", struct self, no_cknna, "leave CKNNA out: it is most of the work"),
+	OPT_FLAG(0, "raw", struct self, raw, "compare raw embeddings, as published figures do: their mean\nmakes everything look better"),
 	OPT_FLAG(0, "as-is", struct self, as_is, "rows that were not normalised are the model's as they are\n(default: they are normalised by the model's mean and scale)"),
 	OPT_FLAG(0, "json", struct self, json, "JSON"),
 	OPT_FLAG(0, "csv", struct self, csv, "CSV: a line a model and level"),
@@ -51,7 +52,7 @@ check_options(struct run *r)
 
 	if (s->json && s->csv)
 		return run_usage(r, "give one of --json and --csv");
-	if (s->merge && (s->path || s->compare || s->progressive || s->probe_path || s->no_cknna || s->as_is))
+	if (s->merge && (s->path || s->compare || s->progressive || s->probe_path || s->no_cknna || s->raw || s->as_is))
 		return run_usage(r, "--merge takes states and what to do with the results; how was said when they were made");
 	if (s->merge ? !r->argc : s->compare ? r->argc + (s->path != NULL) < 2 : r->argc > 0)
 		return run_usage(r, s->merge ? "--merge STATE...: which states?" : s->compare ? "--compare MODEL MODEL...: at least two models"
@@ -69,7 +70,7 @@ static int
 begin(struct run *r, struct subject *one, const char *path)
 {
 	struct self *s = r->self;
-	struct evaluation_opts o = {s->progressive, !s->no_cknna, (size_t)s->group, (size_t)s->neighbours,
+	struct evaluation_opts o = {s->progressive, s->raw, !s->no_cknna, (size_t)s->group, (size_t)s->neighbours,
 	                            s->probe_path ? &s->probe : NULL, NULL};
 	char name[256];
 
@@ -89,7 +90,7 @@ start(struct run *r)
 	const char *path;
 	size_t i;
 
-	r->text = !s->state;
+	r->text = true;
 	r->no_in = s->merge;
 	if (check_options(r) || simd_pick(&s->simd, r->cpu, &r->err))
 		return r->err.code;
@@ -166,8 +167,15 @@ stop(struct run *r)
 	if (s->merge && evaluation_load_all(&s->subjects[0].of, r->argv, (size_t)r->argc, r->pool, s->simd, &r->err))
 		return r->err.code;
 	run_progress_clear(r);
-	if (s->state)
-		return evaluation_save(&s->subjects[0].of, s->state, &r->err);
+	to = run_text(r);
+	if (!to)
+		return r->err.code;
+	if (s->state) {
+		v = &s->subjects[0].of;
+		if (!evaluation_save(v, s->state, &r->err))
+			fprintf(to, "%s: %llu rows of %s\n", s->state, (unsigned long long)v->quality.rows, v->name);
+		return r->err.code;
+	}
 	for (i = 0; i < s->n; i++) {
 		v = &s->subjects[i].of;
 		if (evaluation_finish(v, &r->err) || evaluation_scores(v, &s->scores[i], &r->err))
@@ -175,8 +183,7 @@ stop(struct run *r)
 	}
 	if ((s->plot && write_file(r, s->plot, scores_plot)) || (s->latents && write_file(r, s->latents, scores_latents)))
 		return r->err.code;
-	to = run_text(r);
-	return to && !scores_write(s->scores, s->n, form, to) ? 0 : r->err.code ? r->err.code
+	return !scores_write(s->scores, s->n, form, to) ? 0
 	     : err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
 }
 
@@ -204,7 +211,7 @@ const struct program program = {
 	         "with them: FVU (of rows, as in the paper, and of the data set), cosine, MAE, L0,\n"
 	         "sparsity, CKNNA, overlap of decoder rows (DO), latents never (NDN) and always active,\n"
 	         "how often latents are active, and their monosemanticity; with means, standard\n"
-	         "deviations and 95 % intervals. All in the space of normalised rows.\n\n"
+	         "deviations and 95 % intervals. All in the space of normalised rows, unless --raw.\n\n"
 	         "Shards of one stream (read-embeddings --shard) can be measured apart: --state writes\n"
 	         "the sums, --merge adds them up to what one pass would have said.",
 	.example = "  read-embeddings test.npy | sae-eval -m clip.msae --progressive --plot clip.svg\n"

@@ -80,8 +80,9 @@ estimate_mean(double sum, double square, double n)
 	struct estimate out = {n > 0 ? sum / n : NAN, NAN, NAN};
 
 	if (n > 1) {
-		out.sd = sqrt((spread > 0 ? spread : 0) / (n - 1));
-		out.half = z95 * out.sd / sqrt(n);
+		spread = spread > 0 ? spread : 0;
+		out.sd = sqrt(spread / n);
+		out.half = z95 * sqrt(spread / (n - 1) / n);
 	}
 	return out;
 }

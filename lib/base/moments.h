@@ -17,9 +17,10 @@ struct moments {
 void moments_add(struct moments *s, double v);
 double moments_sd(const struct moments *s); /* ddof 1; 0 for n < 2 */
 
-/* From sums of n numbers and of their squares: their mean, standard deviation
- * (ddof 1), and half the width of the mean's 95 % interval, by the normal
- * distribution. NaN where there are too few. */
+/* From sums of n numbers and of their squares: their mean, their standard
+ * deviation (ddof 0, as published tables have it), and half the width of the
+ * mean's 95 % interval, by the normal distribution and the unbiased variance.
+ * NaN where there are too few. */
 struct estimate { double mean, sd, half; };
 struct estimate estimate_mean(double sum, double square, double n);
 

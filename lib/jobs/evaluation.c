@@ -12,11 +12,24 @@
 
 /* ---- beginning ---- */
 
+/* What takes the model's rows back to raw ones; NULL: they are. */
+static const float *
+raw_mean(const struct evaluation *v)
+{
+	return v->own ? v->model->mean : v->mean;
+}
+
+static float
+raw_scale(const struct evaluation *v)
+{
+	return v->own ? v->model->scale : v->scale;
+}
+
 /* The probe's opinion of the rows as they are, once a block. */
 static int
 ask_probe(struct evaluation *v, const float *rows, size_t n, struct mat *logp, struct err *e)
 {
-	const float *raw = rows, *mean = v->own ? v->model->mean : v->mean;
+	const float *raw = rows, *mean = raw_mean(v);
 	size_t d = v->model->d;
 
 	if (mat_resize(logp, QUALITY_BLOCK, v->probe->classes, "probabilities", e))
@@ -24,7 +37,7 @@ ask_probe(struct evaluation *v, const float *rows, size_t n, struct mat *logp, s
 	if (mean) {
 		if (mat_resize(&v->raw, QUALITY_BLOCK, d, "raw rows", e))
 			return e->code;
-		norm_undo(v->raw.data, rows, n, d, mean, v->own ? v->model->scale : v->scale, v->simd);
+		norm_undo(v->raw.data, rows, n, d, mean, raw_scale(v), v->simd);
 		raw = v->raw.data;
 	}
 	return probe_logp(v->probe, raw, n, v->pool, v->simd, &v->scratch, logp->data, e);
@@ -95,12 +108,12 @@ evaluation_begin(struct evaluation *v, const struct sae *model, const struct eva
 {
 	size_t ks[QUALITY_MAX_KS], nks = o->progressive ? levels_doubling(model->m, ks, QUALITY_MAX_KS) : 0;
 
-	*v = (struct evaluation){.model = model, .pool = pool, .simd = simd, .cknna = o->cknna, .probe = o->probe};
+	*v = (struct evaluation){.model = model, .pool = pool, .simd = simd, .compare_raw = o->raw, .cknna = o->cknna, .probe = o->probe};
 	snprintf(v->name, sizeof v->name, "%s", o->name);
 	if (o->probe)
 		memcpy(v->probe_sha, o->probe->sha256, sizeof v->probe_sha);
 	if (o->probe && o->probe->d != model->d)
-		err_set(e, CODE_DATA, "the probe takes rows of %zu numbers, the model of %zu", o->probe->d, model->d);
+		err_set(e, CODE_DATA, "%s: takes rows of %zu numbers, the probe of %zu", v->name, model->d, o->probe->d);
 	else if (!evaluation_make(v, ks, nks, e) && o->cknna)
 		groups_init(&v->groups, o->group, o->neighbours, model->d, v->quality.nks + 1, e);
 	if (!e->code && decoder_overlap(&v->overlap, model->W_dec, model->m, model->d, e) == 0 && o->probe) {
@@ -135,6 +148,7 @@ evaluation_free(struct evaluation *v)
 static int
 flush(struct evaluation *v, struct err *e)
 {
+	const float *x;
 	size_t n = v->waiting;
 
 	if (!n)
@@ -142,8 +156,9 @@ flush(struct evaluation *v, struct err *e)
 	v->waiting = 0;
 	if ((v->probe && ask_probe(v, v->x.data, n, &v->logp_x, e)) || quality_rows(&v->quality, v->x.data, n, v->first, e))
 		return e->code;
-	latents_rows(&v->latents, v->x.data, quality_used(&v->quality), v->pool, v->simd);
-	return v->cknna ? groups_rows(&v->groups, &v->quality, v->x.data, quality_all(&v->quality), v->first, e) : 0;
+	x = quality_compared(&v->quality, v->x.data);
+	latents_rows(&v->latents, x, quality_used(&v->quality), v->pool, v->simd);
+	return v->cknna ? groups_rows(&v->groups, &v->quality, x, quality_all(&v->quality), v->first, e) : 0;
 }
 
 int
@@ -151,6 +166,7 @@ evaluation_stream(struct evaluation *v, const struct evaluation_norm *norm, bool
 {
 	const struct sae *s = v->model;
 	bool ours = norm->mean && norm->scale == s->scale && !memcmp(norm->mean, s->mean, s->d * sizeof *s->mean);
+	char text[sizeof v->rows_are];
 	const char *are;
 
 	if (flush(v, e))
@@ -160,16 +176,19 @@ evaluation_stream(struct evaluation *v, const struct evaluation_norm *norm, bool
 	v->undo = norm->mean && norm->by_model && !ours;
 	v->own = v->undo || (!norm->mean && !as_is);
 	are = v->own || ours ? "normalised by the model's mean and scale" : norm->mean ? "normalised by another mean and scale" : "taken as they are";
-	if (v->rows_are[0] && strcmp(v->rows_are, are))
-		return err_set(e, CODE_DATA, "rows of this stream are %s, those of the one before are %s", are, v->rows_are);
-	snprintf(v->rows_are, sizeof v->rows_are, "%s", are);
-	if (!norm->mean)
-		return 0;
-	v->scale = norm->scale;
-	v->mean = mem_alloc(s->d * sizeof *v->mean);
-	if (!v->mean)
-		return err_memory(e, "mean", s->d * sizeof *v->mean);
-	memcpy(v->mean, norm->mean, s->d * sizeof *v->mean);
+	snprintf(text, sizeof text, "%s%s", are, v->compare_raw ? ", compared as raw embeddings" : "");
+	if (v->rows_are[0] && strcmp(v->rows_are, text))
+		return err_set(e, CODE_DATA, "rows of this stream are %s, those of the one before are %s", text, v->rows_are);
+	memcpy(v->rows_are, text, sizeof text);
+	if (norm->mean) {
+		v->scale = norm->scale;
+		v->mean = mem_alloc(s->d * sizeof *v->mean);
+		if (!v->mean)
+			return err_memory(e, "mean", s->d * sizeof *v->mean);
+		memcpy(v->mean, norm->mean, s->d * sizeof *v->mean);
+	}
+	v->quality.mean = v->compare_raw ? raw_mean(v) : NULL;
+	v->quality.scale = raw_scale(v);
 	return 0;
 }
 

@@ -29,6 +29,7 @@
 
 struct evaluation_opts {
 	bool progressive;        /* levels 16, 32 ... m */
+	bool raw;                /* compare raw embeddings, as the published code does */
 	bool cknna;
 	size_t group, neighbours;
 	const struct probe *probe; /* or NULL */
@@ -52,7 +53,7 @@ struct evaluation {
 	const struct simd *simd;
 	struct quality quality;
 	struct latent_sums latents;
-	bool cknna;
+	bool compare_raw, cknna;
 	struct groups groups;
 	double overlap;
 	bool any;                /* rows came */

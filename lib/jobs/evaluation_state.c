@@ -233,7 +233,7 @@ make_piece(struct group_piece *p, uint64_t first, uint64_t n, uint64_t codes, co
 		return err_set(e, CODE_DATA, "tensor counts: %llu rows with %llu codes are no part of a group of %zu", (ull)n, (ull)codes, g->size);
 	p->first = first;
 	p->n = (size_t)n;
-	return mat_resize(&p->x, g->size, g->d, "group", e) ? e->code : csr_resize(&p->z, p->n, m, (size_t)codes, e);
+	return mat_resize(&p->x, p->n, g->d, "group", e) ? e->code : csr_resize(&p->z, p->n, m, (size_t)codes, e);
 }
 
 static int

@@ -11,9 +11,9 @@ groups_init(struct groups *g, size_t size, size_t neighbours, size_t d, size_t n
 {
 	*g = (struct groups){.size = size, .neighbours = neighbours, .d = d, .nlevels = nlevels};
 	if (!neighbours || size <= neighbours || size < 4)
-		return err_set(e, CODE_USAGE, "groups of %zu rows are too small for the %zu nearest of each row", size, neighbours);
+		return err_set(e, CODE_USAGE, "CKNNA: groups of %zu rows are too small for the %zu nearest of each row", size, neighbours);
 	if (size > UINT32_MAX / 2)
-		return err_set(e, CODE_USAGE, "groups of %zu rows are too large", size);
+		return err_set(e, CODE_USAGE, "CKNNA: groups of %zu rows are too large", size);
 	return 0;
 }
 
@@ -42,6 +42,24 @@ add(struct group_sums *s, double value)
 	s->groups++;
 	s->sum += value;
 	s->square += value * value;
+}
+
+/* Room for so many rows, at most a group; what is there stays. */
+static int
+reserve(const struct groups *g, struct group_piece *p, size_t rows, struct err *e)
+{
+	struct mat more = {0};
+
+	if (p->x.data && rows <= p->x.rows)
+		return 0;
+	rows = rows < g->size / 2 ? 2 * rows : g->size;
+	if (mat_resize(&more, rows, g->d, "group", e))
+		return e->code;
+	if (p->n)
+		memcpy(more.data, p->x.data, p->n * g->d * sizeof *more.data);
+	mat_free(&p->x);
+	p->x = more;
+	return 0;
 }
 
 /* One level of a group: its value, and whose it was when codes are the same as
@@ -142,7 +160,7 @@ groups_rows(struct groups *g, struct quality *q, const float *x, struct csr_view
 			p->first = row;
 		end = g->size - (size_t)(row % g->size);
 		some = z.rows - at < end ? z.rows - at : end;
-		if (!p->x.data && mat_resize(&p->x, g->size, g->d, "group", e))
+		if (reserve(g, p, p->n + some, e))
 			return e->code;
 		memcpy(p->x.data + p->n * g->d, x + at * g->d, some * g->d * sizeof *x);
 		if (csr_append(&p->z, z, at, at + some, e))

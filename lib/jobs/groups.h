@@ -18,7 +18,7 @@
 struct group_piece {
 	uint64_t first;
 	size_t n;
-	struct mat x; /* [size,d], n rows filled */
+	struct mat x; /* n rows of it filled */
 	struct csr z; /* all that the levels choose from */
 };
 

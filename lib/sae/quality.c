@@ -5,6 +5,7 @@
 
 #include "sae/decode.h"
 #include "sae/levels.h"
+#include "sae/norm.h"
 #include "sae/topk.h"
 
 #define ROWS_A_JOB 32
@@ -70,6 +71,8 @@ quality_free(struct quality *q)
 	for (i = 0; i < QUALITY_MAX_KS + 1; i++)
 		csr_free(&q->steps[i]);
 	mat_free(&q->xhat);
+	mat_free(&q->raw[0]);
+	mat_free(&q->raw[1]);
 	mem_free(q->row);
 	mem_free(q->zero);
 	mem_free(q->x_sum);
@@ -95,6 +98,12 @@ struct csr_view
 quality_used(const struct quality *q)
 {
 	return csr_view(quality_chosen(q) ? &q->used : &q->z);
+}
+
+const float *
+quality_compared(const struct quality *q, const float *x)
+{
+	return q->mean ? q->raw[0].data : x;
 }
 
 /* What is above the model's thresholds. */
@@ -131,7 +140,7 @@ quality_choose(const struct quality *q, struct csr_view z, struct csr *out, stru
 
 struct work {
 	struct quality *q;
-	const float *x;
+	const float *x, *given;    /* as they are compared; as they came */
 	size_t n;
 	const struct compared *cx; /* [n] of x beside zero, so that its e is x */
 	struct csr_view z;         /* what is decoded ... */
@@ -167,6 +176,7 @@ level_job(void *arg, size_t job, unsigned thread)
 	bool nothing = w->onto && w->z.ptr[end] == w->z.ptr[first];
 	struct compared c;
 	double *out, codes;
+	const float *xhat;
 
 	(void)thread;
 	if (!nothing)
@@ -177,7 +187,12 @@ level_job(void *arg, size_t job, unsigned thread)
 		if (nothing) {
 			memcpy(out, numbers(q, r, w->before), NUMBERS * sizeof *out);
 		} else {
-			q->simd->compare(w->x + r * d, q->xhat.data + r * d, d, &c);
+			xhat = q->xhat.data + r * d;
+			if (q->mean) {
+				q->simd->unscale_shift(q->raw[1].data + r * d, xhat, q->mean, q->scale, d);
+				xhat = q->raw[1].data + r * d;
+			}
+			q->simd->compare(w->x + r * d, xhat, d, &c);
 			measure(&w->cx[r], &c, d, out);
 		}
 		out[QUALITY_L0] = codes + (w->z.ptr[r + 1] - w->z.ptr[r]);
@@ -192,7 +207,7 @@ level(struct work *w, struct err *e)
 	pool_run(q->pool, level_job, w, (w->n + ROWS_A_JOB - 1) / ROWS_A_JOB);
 	if (!q->each)
 		return 0;
-	return q->each(q->each_arg, w->level, w->onto && !w->z.ptr[w->n] ? w->before : SIZE_MAX, w->x, q->xhat.data, w->n, e);
+	return q->each(q->each_arg, w->level, w->onto && !w->z.ptr[w->n] ? w->before : SIZE_MAX, w->given, q->xhat.data, w->n, e);
 }
 
 static int
@@ -217,11 +232,11 @@ all_levels(struct work *w, struct err *e)
 	return 0;
 }
 
-/* Rows go to the parts in runs of 64. */
+/* Rows go to the parts in runs of 8. */
 static size_t
 part_of(uint64_t row)
 {
-	return (size_t)(row / 64 % QUALITY_PARTS);
+	return (size_t)(row / 8 % QUALITY_PARTS);
 }
 
 static void
@@ -281,14 +296,20 @@ static int
 block(struct quality *q, const float *x, size_t n, uint64_t row, struct err *e)
 {
 	struct compared cx[QUALITY_BLOCK];
-	struct work w = {.q = q, .x = x, .n = n, .cx = cx};
+	struct work w = {.q = q, .x = x, .given = x, .n = n, .cx = cx};
 	size_t r;
 
+	if (q->mean) {
+		if (mat_resize(&q->raw[0], QUALITY_BLOCK, q->model->d, "raw rows", e) || mat_resize(&q->raw[1], QUALITY_BLOCK, q->model->d, "raw rows", e))
+			return e->code;
+		norm_undo(q->raw[0].data, x, n, q->model->d, q->mean, q->scale, q->simd);
+		w.x = q->raw[0].data;
+	}
 	if (encode(q->encoder, x, n, 0, &q->z, e) || quality_choose(q, csr_view(&q->z), &q->used, e) ||
 	    levels_cut(csr_view(&q->z), q->ks, q->nks, q->pool, q->simd, q->cut, q->steps, e))
 		return e->code;
 	for (r = 0; r < n; r++)
-		q->simd->compare(x + r * q->model->d, q->zero, q->model->d, &cx[r]);
+		q->simd->compare(w.x + r * q->model->d, q->zero, q->model->d, &cx[r]);
 	if (all_levels(&w, e))
 		return e->code;
 	add_block(&w, row);

@@ -55,6 +55,10 @@ struct quality {
 	 * level of the same block where xhat was the same, or SIZE_MAX. */
 	int (*each)(void *arg, size_t level, size_t as, const float *x, const float *xhat, size_t n, struct err *e);
 	void *each_arg;
+	/* When set, x and xhat are compared as raw embeddings, x / scale + mean. The
+	 * published code does that; a mean far from 0 makes everything look better. */
+	const float *mean;   /* [d] */
+	float scale;
 	struct sae open;     /* the model without the threshold that levels do not have */
 	struct encoder *encoder;
 	size_t ks[QUALITY_MAX_KS], nks;
@@ -66,7 +70,7 @@ struct quality {
 	uint64_t part_rows[QUALITY_PARTS];
 	/* of the block at hand */
 	struct csr z, cut[2], used, steps[QUALITY_MAX_KS + 1];
-	struct mat xhat;
+	struct mat xhat, raw[2]; /* raw: x and xhat, where they are compared so */
 	double *row; /* [QUALITY_BLOCK,nks+1,QUALITY_MEASURES+1] */
 	float *zero; /* [d] */
 };
@@ -89,6 +93,8 @@ int quality_rows(struct quality *q, const float *x, size_t n, uint64_t row, stru
  * QUALITY_BLOCK: as used, and all that the levels choose from. */
 struct csr_view quality_used(const struct quality *q);
 struct csr_view quality_all(const struct quality *q);
+/* Those rows x as they were compared. */
+const float *quality_compared(const struct quality *q, const float *x);
 /* Whether what is used is chosen from relu(p) by a rule of its own (TopK,
  * BatchTopK); quality_choose does that for any z it could have come from, and
  * nothing where there is no such rule. */

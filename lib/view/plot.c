@@ -13,7 +13,7 @@
 #define RIGHT 14
 #define TOP 34
 #define BOTTOM 46
-#define HEAD 62      /* above the panels */
+#define HEAD 66      /* above the panels */
 #define LEGEND 20    /* a line of it */
 #define MAX_TICKS 16
 
@@ -80,7 +80,7 @@ static void
 log_ticks(struct axis *a)
 {
 	static const double some[] = {1, 2, 5};
-	bool few = a->high - a->low > 2.5;
+	bool few = a->high - a->low > 3.5;
 	double decade;
 	size_t i;
 
@@ -214,8 +214,8 @@ legend(const struct plot_panel *p, double width, FILE *to)
 			lines++;
 		}
 		if (to) {
-			fprintf(to, "<circle fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>\n", colours[i % NCOLOURS], x, HEAD - 8 + LEGEND * (double)(lines - 1));
-			label(to, "name", x + 10, HEAD - 4 + LEGEND * (double)(lines - 1), p->series[i].name);
+			fprintf(to, "<circle fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"5\"/>\n", colours[i % NCOLOURS], x, HEAD - 1 + LEGEND * (double)(lines - 1));
+			label(to, "name", x + 10, HEAD + 3 + LEGEND * (double)(lines - 1), p->series[i].name);
 		}
 	}
 	return lines;
