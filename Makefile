@@ -39,6 +39,7 @@ SIMD_avx2   = -mavx2 -mfma -mf16c
 SIMD_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 OBJ     := $(patsubst lib/%.c,$(B)/%.o,$(filter-out lib/sae/simd.c,$(wildcard lib/*/*.c))) $(SIMD:%=$(B)/sae/simd.%.o)
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
+BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 
 all: $(FILTERS:%=$(BIN)/%)
 
@@ -66,7 +67,7 @@ $(SIMD:%=$(B)/sae/simd.%.o): $(B)/sae/simd.%.o: lib/sae/simd.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CF) $(DEPFLAGS) $(SIMD_$*) -DSIMD=$* -c $< -o $@
 
--include $(OBJ:.o=.d) $(FILTERS:%=$(B)/filters/%.d) $(UNITS:%=%.d) $(B)/bench/train.d
+-include $(OBJ:.o=.d) $(FILTERS:%=$(B)/filters/%.d) $(UNITS:%=%.d) $(BENCHES:%=%.d)
 
 unit: $(UNITS)
 
@@ -82,7 +83,7 @@ check: deps
 	$(Q)BIN="$(CURDIR)/$(BIN)" BUILD="$(CURDIR)/$(B)" tests/run
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory all $(B)/bench/train
+	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
 	$(Q)PATH="$(CURDIR)/$(BIN):$$PATH" BUILD="$(CURDIR)/$(B)" bench/run
 
 # Manual pages are printed by the programs themselves, from their option tables.

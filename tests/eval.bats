@@ -195,6 +195,11 @@ E
 	refused 64 sae-eval --merge
 	refused 64 sae-eval --merge "$T/a" -m m.msae
 	refused 64 sae-eval -m m.msae --state "$T/d" --json
+	for f in "$TESTS"/bad/state-*; do
+		case=${f##*/}
+		refused 65 sae-eval --merge "$f"
+	done
+	case=
 	# a shard may be empty
 	read-embeddings raw.npy --limit 0 | sae-eval -m m.msae --group 70 --state "$T/none" >/dev/null
 	sae-eval --merge "$T/none" "$T/a" >"$T/sum"

@@ -257,6 +257,12 @@ check_piece(const struct group_piece *p, size_t m, uint64_t codes, struct err *e
 	return 0;
 }
 
+static bool
+whole(double v)
+{
+	return v >= 0 && v <= (double)MAX_ROWS && v == floor(v);
+}
+
 /* Counts must be counts, and agree with each other as far as sums need it. */
 static int
 check_counts(const struct evaluation *v, const uint64_t c[COUNTS], struct err *e)
@@ -272,6 +278,9 @@ check_counts(const struct evaluation *v, const uint64_t c[COUNTS], struct err *e
 		sum += q->part_rows[i] <= MAX_ROWS ? q->part_rows[i] : MAX_ROWS;
 	if (sum != c[ROWS] || c[FLAT] > c[ROWS] || c[ANY] > 1 || c[ANY] != (c[ROWS] > 0))
 		return err_set(e, CODE_DATA, "tensor counts: they do not add up");
+	for (i = 0; i <= q->nks; i++)
+		if (!whole(v->groups.levels[i].groups) || !whole(v->groups.levels[i].undefined))
+			return err_set(e, CODE_DATA, "tensor cknna: numbers of groups are no counts");
 	for (i = 0; i < (q->nks + 1) * v->model->m; i++)
 		if (q->fired[i] > c[ROWS])
 			return err_set(e, CODE_DATA, "tensor fired: a latent is active in more rows than there are");
