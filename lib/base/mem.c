@@ -119,3 +119,17 @@ mat_free(struct mat *m)
 	mem_free(m->data);
 	memset(m, 0, sizeof *m);
 }
+
+/* In tiles, so that what is read and what is written both stay in the cache. */
+void
+mat_transpose(float *to, const float *from, size_t rows, size_t cols)
+{
+	const size_t tile = 32;
+	size_t i, j, row, col;
+
+	for (row = 0; row < rows; row += tile)
+		for (col = 0; col < cols; col += tile)
+			for (i = row; i < row + tile && i < rows; i++)
+				for (j = col; j < col + tile && j < cols; j++)
+					to[j * rows + i] = from[i * cols + j];
+}

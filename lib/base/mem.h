@@ -47,4 +47,7 @@ struct mat {
 int mat_resize(struct mat *m, size_t rows, size_t cols, const char *what, struct err *e);
 void mat_free(struct mat *m);
 
+/* to [cols,rows] = from [rows,cols] transposed. */
+void mat_transpose(float *to, const float *from, size_t rows, size_t cols);
+
 #endif

@@ -54,7 +54,8 @@ struct opt {
 enum program_kind {
 	PROGRAM_FILTER, /* stream -> stream */
 	PROGRAM_SOURCE, /* nothing -> stream */
-	PROGRAM_SINK    /* stream -> text or files */
+	PROGRAM_SINK,   /* stream -> text or files */
+	PROGRAM_TOOL    /* files -> text or files: no stream on either side */
 };
 
 struct run;

@@ -82,9 +82,15 @@ transport_opts(const struct run *r)
 }
 
 static bool
+reads_stream(const struct run *r)
+{
+	return r->program->kind != PROGRAM_SOURCE && r->program->kind != PROGRAM_TOOL && !r->no_in;
+}
+
+static bool
 writes_stream(const struct run *r)
 {
-	return r->program->kind != PROGRAM_SINK && !r->text;
+	return r->program->kind != PROGRAM_SINK && r->program->kind != PROGRAM_TOOL && !r->text;
 }
 
 int
@@ -100,7 +106,7 @@ open_ends(struct run *r)
 {
 	struct transport_opts o = transport_opts(r);
 
-	if (r->program->kind != PROGRAM_SOURCE && !r->no_in) {
+	if (reads_stream(r)) {
 		if (!strcmp(r->common.in, "-") && isatty(STDIN_FILENO))
 			return run_usage(r, "standard input is a terminal; give it a stream, or name one with -i");
 		r->in = stream_open_in(r->common.in, &o, &r->err);
@@ -285,7 +291,7 @@ check_common(struct run *r)
 		return run_usage(r, "-i and -o need a name that is not empty");
 	if (r->argc && !r->program->operands)
 		return run_usage(r, "%s: operands are not expected", r->argv[0]);
-	if (r->program->kind == PROGRAM_SOURCE && strcmp(c->in, "-"))
+	if (!reads_stream(r) && strcmp(c->in, "-"))
 		return run_usage(r, "-i: reads no stream");
 	r->cpu = getenv("MSAE_CPU");
 	r->pool = pool_new((unsigned)c->threads, &r->err);

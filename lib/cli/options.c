@@ -253,7 +253,13 @@ help_table(const struct opt *o, FILE *to)
 static const char *
 redirections(const struct program *p)
 {
-	return p->kind == PROGRAM_FILTER ? " < stream > stream" : p->kind == PROGRAM_SOURCE ? " > stream" : " < stream";
+	switch (p->kind) {
+	case PROGRAM_FILTER: return " < stream > stream";
+	case PROGRAM_SOURCE: return " > stream";
+	case PROGRAM_SINK: return " < stream";
+	case PROGRAM_TOOL: break;
+	}
+	return "";
 }
 
 void

@@ -109,9 +109,13 @@ report_line(struct run *r)
 	uint64_t rows = in.rows > out.rows ? in.rows : out.rows;
 	char a[32], b[32];
 
+	run_progress_clear(r);
+	if (r->program->kind == PROGRAM_TOOL) {
+		fprintf(stderr, "%s: %.2f s, peak %.0f MB\n", r->program->name, elapsed, peak_bytes() / 1e6);
+		return;
+	}
 	human_bytes(a, sizeof a, (double)in.bytes);
 	human_bytes(b, sizeof b, (double)out.bytes);
-	run_progress_clear(r);
 	fprintf(stderr, "%s: %" PRIu64 " rows, %s in, %s out, %.2f s (%.2f s waiting), %.0f rows/s, peak %.0f MB\n", r->program->name,
 	        rows, a, b, elapsed, in.waited + out.waited, elapsed > 0 ? (double)rows / elapsed : 0, peak_bytes() / 1e6);
 }

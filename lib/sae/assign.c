@@ -12,20 +12,6 @@
 /* Columns whose least key is kept, so that looking for it takes a look at few. */
 #define CHUNK 64
 #define LANES 8
-#define TILE 32
-
-/* cost [rows,cols] as [cols,rows]. */
-static void
-transpose(float *to, const float *cost, size_t rows, size_t cols)
-{
-	size_t i, j, bi, bj;
-
-	for (bi = 0; bi < rows; bi += TILE)
-		for (bj = 0; bj < cols; bj += TILE)
-			for (i = bi; i < bi + TILE && i < rows; i++)
-				for (j = bj; j < bj + TILE && j < cols; j++)
-					to[j * rows + i] = cost[i * cols + j];
-}
 
 static int
 get_memory(struct assign *a, bool turn, struct err *e)
@@ -69,7 +55,7 @@ assign_begin(struct assign *a, const float *cost, size_t rows, size_t cols, enum
 	if (get_memory(a, turn, e))
 		return e->code;
 	if (turn) {
-		transpose(a->turned, cost, rows, cols);
+		mat_transpose(a->turned, cost, rows, cols);
 		a->cost = a->turned;
 	}
 	a->left = a->n;

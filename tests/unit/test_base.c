@@ -149,6 +149,29 @@ exists(const char *path)
 }
 
 static void
+test_transpose(void)
+{
+	static const size_t shape[][2] = {{1, 1}, {1, 50}, {50, 1}, {32, 32}, {33, 31}, {65, 100}, {0, 4}};
+	float from[6500], to[6500];
+	size_t t, i, j;
+	int ok = 1;
+
+	for (t = 0; t < sizeof shape / sizeof *shape; t++) {
+		size_t rows = shape[t][0], cols = shape[t][1];
+
+		for (i = 0; i < rows * cols; i++) {
+			from[i] = (float)i;
+			to[i] = -1;
+		}
+		mat_transpose(to, from, rows, cols);
+		for (i = 0; i < rows; i++)
+			for (j = 0; j < cols; j++)
+				ok &= to[j * rows + i] == from[i * cols + j];
+	}
+	tap_ok(ok, "mat_transpose turns rows into columns");
+}
+
+static void
 test_files(void)
 {
 	char dir[] = "/tmp/msae-base.XXXXXX", path[64], text[8] = "";
@@ -309,6 +332,7 @@ main(void)
 	test_dtypes();
 	test_text();
 	test_memory();
+	test_transpose();
 	test_files();
 	test_pool();
 	test_random();

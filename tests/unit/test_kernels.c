@@ -225,6 +225,7 @@ static int
 check_gemm(struct rng *r, size_t rows, size_t cols, size_t inner)
 {
 	float *a = normals(r, rows * inner + 1), *b = normals(r, inner * cols + 1), *c = need(8 * rows * cols * 4 + 4);
+	float *bt = need(inner * cols * 4 + 4), *nt = need(rows * cols * 4 + 4);
 	struct gemm g = {a, b, c, rows, cols, inner};
 	size_t i, j, l;
 	double s, size;
@@ -232,18 +233,25 @@ check_gemm(struct rng *r, size_t rows, size_t cols, size_t inner)
 
 	memset(c, 0xff, 8 * rows * cols * 4);
 	pool_run(pools[2], gemm_job, &g, 8);
+	for (i = 0; i < inner; i++)
+		for (j = 0; j < cols; j++)
+			bt[j * inner + i] = b[i * cols + j];
+	memset(nt, 0xff, rows * cols * 4);
+	blas_gemm_nt(rows, cols, inner, a, inner, bt, inner, nt, cols);
 	for (i = 0; i < rows; i++)
 		for (j = 0; j < cols; j++) {
 			for (s = size = 0, l = 0; l < inner; l++) {
 				s += (double)a[i * inner + l] * b[l * cols + j];
 				size += fabs((double)a[i * inner + l] * b[l * cols + j]);
 			}
-			ok &= fabs(s - c[i * cols + j]) <= 1e-6 * size;
+			ok &= fabs(s - c[i * cols + j]) <= 1e-6 * size && fabs(s - nt[i * cols + j]) <= 1e-6 * size;
 		}
 	for (i = 1; i < 8; i++)
 		ok &= same(c, c + i * rows * cols, rows * cols * 4);
 	mem_free(a);
 	mem_free(b);
+	mem_free(bt);
+	mem_free(nt);
 	mem_free(c);
 	return ok;
 }
@@ -294,7 +302,7 @@ test_blas(void)
 	rng_seed(&r, 12, 0);
 	for (i = 0; i < COUNT(shape); i++)
 		ok &= check_gemm(&r, shape[i][0], shape[i][1], shape[i][2]);
-	tap_ok(ok, "blas_gemm is the product, the same in eight calls at once (%s)", blas_describe());
+	tap_ok(ok, "blas_gemm is the product, the same in eight calls at once, and so is blas_gemm_nt (%s)", blas_describe());
 	ok = check_solve(&r, 1, 1) && check_solve(&r, 5, 3) && check_solve(&r, 33, 70) && check_solve(&r, 0, 0) && check_solve(&r, 4, 0);
 	tap_ok(ok, "blas_solve_spd solves, reading the lower half only");
 	tap_ok(blas_solve_spd(2, indefinite, b, 1) == -1, "blas_solve_spd refuses what is not positive definite");
