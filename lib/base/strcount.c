@@ -42,29 +42,45 @@ grow(struct strcount *c, struct err *e)
 }
 
 int
-strcount_add(struct strcount *c, const char *s, size_t n, struct err *e)
+strcount_entry(struct strcount *c, const char *s, size_t n, struct strcount_entry **out, struct err *e)
 {
 	struct strcount_entry *at;
 
+	*out = NULL;
 	if (memchr(s, 0, n))
 		n = strlen(s);
 	if (2 * c->used >= c->cap && grow(c, e))
 		return e->code;
 	at = slot(c->slots, c->cap, s, n);
-	if (at->s) {
-		at->n++;
-		return 0;
-	}
-	if (c->used == c->max) {
+	if (!at->s && c->used == c->max) {
 		c->other++;
 		return 0;
 	}
-	at->s = strndup(s, n);
-	if (!at->s)
-		return err_memory(e, "counts", n);
-	at->n = 1;
-	c->used++;
+	if (!at->s) {
+		at->s = strndup(s, n);
+		if (!at->s)
+			return err_memory(e, "counts", n);
+		at->id = c->used++;
+	}
+	at->n++;
+	*out = at;
 	return 0;
+}
+
+int
+strcount_add(struct strcount *c, const char *s, size_t n, struct err *e)
+{
+	struct strcount_entry *at;
+
+	return strcount_entry(c, s, n, &at, e);
+}
+
+const struct strcount_entry *
+strcount_find(const struct strcount *c, const char *s)
+{
+	const struct strcount_entry *at = c->cap ? slot(c->slots, c->cap, s, strlen(s)) : NULL;
+
+	return at && at->s ? at : NULL;
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "base/csr.h"
 #include "base/dtype.h"
 #include "base/io.h"
+#include "base/keysort.h"
 #include "base/mem.h"
 #include "base/moments.h"
 #include "base/pool.h"
@@ -262,6 +263,7 @@ static void
 test_counts(void)
 {
 	struct strcount c = {.max = 3};
+	struct strcount_entry *at;
 	struct rowstats r = {0};
 	struct err e = {0};
 	int i;
@@ -269,9 +271,15 @@ test_counts(void)
 	for (i = 0; i < 10; i++)
 		strcount_add(&c, i % 2 ? "b" : i % 4 ? "a" : "ccc", i % 2 ? 1 : i % 4 ? 1 : 3, &e);
 	strcount_add(&c, "fourth", 6, &e);
+	tap_ok(strcount_find(&c, "ccc")->id == 0 && strcount_find(&c, "b")->id == 1 && strcount_find(&c, "a")->n == 2 && !strcount_find(&c, "fourth"),
+	       "strings are found by the order they came in");
 	strcount_sort(&c);
 	tap_ok(c.used == 3 && c.other == 1 && !strcmp(c.slots[0].s, "b") && c.slots[0].n == 5 && !strcmp(c.slots[1].s, "ccc") && c.slots[2].n == 2,
 	       "strings are counted, up to a cap");
+	strcount_free(&c);
+	c.max = 1;
+	tap_ok(!strcount_entry(&c, "a", 1, &at, &e) && at->n == 1 && !strcount_entry(&c, "a\0b", 3, &at, &e) && at->id == 0 && at->n == 2 &&
+	       !strcount_entry(&c, "b", 1, &at, &e) && !at && c.other == 1, "an entry is handed out, but not beyond the cap");
 	strcount_free(&c);
 	tap_ok(!rowstats_rows(&r, (float[]){3, 4, 0, 0, -3, -4}, 3, 2, &e) && r.norm.max == 5 && r.norm.min == 0 && rowstats_mean_norm(&r) == 0, "norms of rows");
 	tap_ok(rowstats_rows(&r, (float[]){1}, 1, 1, &e) == CODE_DATA, "of one width only");
@@ -325,6 +333,52 @@ test_join(void)
 	tap_ok(strlen(text_join(out, sizeof out, words, 3)) < sizeof out, "cut to size: %s", out);
 }
 
+static int
+by_size(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Against qsort: in memory, in runs, with many equal keys. */
+static void
+test_keysort(void)
+{
+	static const struct { size_t n, chunk; uint64_t mask; } cases[] = {
+		{0, 0, 0}, {1, 0, ~0ull}, {5000, 0, ~0ull}, {5000, 0, 7}, {4096, 4096, 0xffff00}, {4097, 4096, ~0ull}, {100000, 3000, ~0ull}, {100000, 300, 1023}, {64, 1, ~0ull},
+	};
+	static const float floats[] = {-INFINITY, -3e38f, -2, -1e-45f, 0, 1e-45f, 1, 1.0000001f, 3e38f, INFINITY};
+	struct rng r = {0};
+	struct err e = {0};
+	uint64_t *keys = malloc(100000 * sizeof *keys), key;
+	size_t i, j, some, wrong;
+	int more;
+
+	rng_seed(&r, 3, 3);
+	for (i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct keysort s = {.chunk = cases[i].chunk};
+
+		for (j = 0; j < cases[i].n; j++)
+			keys[j] = rng_u64(&r) & cases[i].mask;
+		for (j = 0; j < cases[i].n; j += some) {
+			some = (size_t)rng_below(&r, 700) + 1;
+			some = some < cases[i].n - j ? some : cases[i].n - j;
+			keysort_add(&s, keys + j, some, &e);
+		}
+		qsort(keys, cases[i].n, sizeof *keys, by_size);
+		keysort_begin(&s, &e);
+		for (wrong = j = 0; (more = keysort_next(&s, &key, &e)) > 0; j++)
+			wrong += j >= cases[i].n || key != keys[j];
+		tap_ok(!more && !e.code && j == cases[i].n && !wrong, "%zu keys in chunks of %zu are sorted", cases[i].n, cases[i].chunk);
+		keysort_free(&s);
+	}
+	free(keys);
+	for (wrong = 0, i = 1; i < sizeof floats / sizeof *floats; i++)
+		wrong += keysort_of_float(floats[i]) <= keysort_of_float(floats[i - 1]);
+	tap_ok(!wrong && keysort_of_float(-0.0f) == keysort_of_float(0), "floats as keys sort as they do");
+}
+
 int
 main(void)
 {
@@ -339,5 +393,6 @@ main(void)
 	test_shuffle();
 	test_join();
 	test_counts();
+	test_keysort();
 	return tap_done();
 }
