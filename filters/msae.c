@@ -21,6 +21,7 @@ static const struct { const char *name, *what; } programs[] = {
 	{"sae-decode", "codes back to embeddings"},
 	{"sae-eval", "measure how good a model is"},
 	{"sae-align", "match the latents of two models one to one"},
+	{"probe", "linear probes: fit to labels, apply, score"},
 	{"name-concepts", "name a model's latents with words"},
 	{"concept-score", "give codes the names of their concepts"},
 	{"report", "tell what is in a stream: text, JSON, HTML"},

@@ -154,9 +154,7 @@ loop(struct run *r)
 		return err_memory(&r->err, "pairs", s->assign.rows * sizeof *s->pairs);
 	m = (struct matching){.a = s->side[0].about, .b = s->side[1].about, .by = s->decoder ? "decoder" : "encoder",
 	                      .inputs = inputs, .npairs = gather(s), .pairs = s->pairs};
-	if (matching_write(&m, s->json ? MATCHING_JSON : s->csv ? MATCHING_CSV : MATCHING_TEXT, run_text(r)))
-		return err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
-	return 0;
+	return run_wrote(r, matching_write(&m, s->json ? MATCHING_JSON : s->csv ? MATCHING_CSV : MATCHING_TEXT, run_text(r)));
 }
 
 static void

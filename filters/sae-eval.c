@@ -183,8 +183,7 @@ stop(struct run *r)
 	}
 	if ((s->plot && write_file(r, s->plot, scores_plot)) || (s->latents && write_file(r, s->latents, scores_latents)))
 		return r->err.code;
-	return !scores_write(s->scores, s->n, form, to) ? 0
-	     : err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
+	return run_wrote(r, scores_write(s->scores, s->n, form, to));
 }
 
 static void

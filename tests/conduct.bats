@@ -24,6 +24,7 @@ text   | concept-score -c names.json --json  | z.sae
 text   | sae-eval -m m.msae --no-cknna       | x.sae
 text   | sae-eval -m m.msae --no-cknna --progressive --json | raw.sae
 model  | sae-eval -m m.msae --state /dev/null | x.sae
+filter | probe --apply two.probe             | x.sae
 text   | report                              | named.sae
 text   | report --json                       | named.sae
 text   | write-embeddings -                  | x.sae
@@ -36,7 +37,7 @@ source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
 '
-PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align name-concepts concept-score report write-embeddings frames'
+PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames'
 
 setup_file() {
 	pick_python
@@ -44,6 +45,8 @@ setup_file() {
 	cd "$BATS_FILE_TMPDIR/world"
 	small_world
 	frames --text --rows -i z.sae -o z.txt
+	seq 40 | sed 's/[1-5]$/odd/; s/[0-9]$/even/; s/^[0-9]*//' >labels.txt
+	read-embeddings raw.npy --labels labels.txt | probe --fit two.probe --l2 1 >/dev/null
 }
 
 setup() {
@@ -447,6 +450,8 @@ wide_world() {
 	cd "$T/world"
 	small_world 300 200 19 1301
 	frames --text --rows -i z.sae -o z.txt
+	seq 40 | sed 's/[1-5]$/odd/; s/[0-9]$/even/; s/^[0-9]*//' >labels.txt
+	read-embeddings raw.npy --labels labels.txt | probe --fit two.probe --l2 1 >/dev/null
 }
 
 @test "the same bytes for every number of threads" {

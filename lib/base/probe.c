@@ -42,6 +42,16 @@ probe_free(struct probe *p)
 	memset(p, 0, sizeof *p);
 }
 
+size_t
+probe_best(const float *logp, size_t classes)
+{
+	size_t best = 0, c;
+
+	for (c = 1; c < classes; c++)
+		best = logp[c] > logp[best] ? c : best;
+	return best;
+}
+
 static int
 by_name(const void *a, const void *b)
 {

@@ -38,6 +38,9 @@ struct probe {
 int probe_init(struct probe *p, size_t d, size_t classes, struct err *e);
 void probe_free(struct probe *p);
 
+/* The most probable class of logp [classes], ties to the first. */
+size_t probe_best(const float *logp, size_t classes);
+
 /* Names must be there, not empty and all different: CODE_DATA naming the one
  * that is not. */
 int probe_check_names(const struct probe *p, struct err *e);

@@ -120,6 +120,8 @@ void warn(const struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Where text goes: standard output or -o FILE (which then appears whole). */
 FILE *run_text(struct run *r);
+/* r->err.code, or where text could not be written (failed) CODE_IO saying so. */
+int run_wrote(struct run *r, int failed);
 
 /* The input's frame number and rows, in front of the error in r->err:
  * "standard input: frame 3 (rows 512-1023): ...". Returns the code. */
@@ -134,6 +136,9 @@ const float *run_numbers(struct run *r, struct frame *f, const char *name, size_
 /* Puts x [f->n, cols] as column name, replacing what was there; x stays the
  * caller's until the frame is written. */
 int run_put_dense(struct run *r, struct frame *f, const char *name, const float *x, size_t cols);
+/* Puts f->n strings as column name; packed in room, which must live until the
+ * frame is written. */
+int run_put_strings(struct run *r, struct frame *f, const char *name, const char *const *s, struct buf *room);
 /* Fails saying how wide a column is and how wide it should be, after `want`
  * ("the model m.msae takes"): for columns of the wrong width. */
 int run_width(struct run *r, const char *name, uint64_t cols, const char *want, uint64_t expected);

@@ -103,6 +103,18 @@ run_put_dense(struct run *r, struct frame *f, const char *name, const float *x, 
 }
 
 int
+run_put_strings(struct run *r, struct frame *f, const char *name, const char *const *s, struct buf *room)
+{
+	size_t i;
+
+	room->len = 0;
+	for (i = 0; i < f->n; i++)
+		if (mp_put_str(room, s[i], &r->err))
+			return r->err.code;
+	return frame_put_strings(f, name, (size_t)f->n, room, &r->err);
+}
+
+int
 run_width(struct run *r, const char *name, uint64_t cols, const char *want, uint64_t expected)
 {
 	return run_fail(r, CODE_DATA, "%s: %s is %llu wide, %s %llu", stream_name(r->in), name, (ull)cols, want, (ull)expected);

@@ -200,6 +200,14 @@ run_text(struct run *r)
 	return r->text_file = outfile_stdio(&r->text_out, r->common.out, &r->err);
 }
 
+int
+run_wrote(struct run *r, int failed)
+{
+	if (failed && !r->err.code)
+		err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
+	return r->err.code;
+}
+
 /* Standard output and text files are closed and checked last: a full disk is
  * often noticed only then. */
 static int

@@ -40,7 +40,7 @@ one_thread(void)
 }
 
 static void
-gemm(CBLAS_TRANSPOSE turn, size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+gemm(CBLAS_TRANSPOSE turn_a, CBLAS_TRANSPOSE turn_b, size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
      const float *b, size_t ldb, float *c, size_t ldc)
 {
 	size_t i;
@@ -53,7 +53,7 @@ gemm(CBLAS_TRANSPOSE turn, size_t rows, size_t cols, size_t inner, const float *
 			memset(c + i * ldc, 0, cols * sizeof *c);
 		return;
 	}
-	cblas_sgemm(CblasRowMajor, CblasNoTrans, turn, (int)rows, (int)cols, (int)inner, 1,
+	cblas_sgemm(CblasRowMajor, turn_a, turn_b, (int)rows, (int)cols, (int)inner, 1,
 	            a, (int)lda, b, (int)ldb, 0, c, (int)ldc);
 }
 
@@ -61,14 +61,21 @@ void
 blas_gemm(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
           const float *b, size_t ldb, float *c, size_t ldc)
 {
-	gemm(CblasNoTrans, rows, cols, inner, a, lda, b, ldb, c, ldc);
+	gemm(CblasNoTrans, CblasNoTrans, rows, cols, inner, a, lda, b, ldb, c, ldc);
 }
 
 void
 blas_gemm_nt(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
              const float *b, size_t ldb, float *c, size_t ldc)
 {
-	gemm(CblasTrans, rows, cols, inner, a, lda, b, ldb, c, ldc);
+	gemm(CblasNoTrans, CblasTrans, rows, cols, inner, a, lda, b, ldb, c, ldc);
+}
+
+void
+blas_gemm_tn(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+             const float *b, size_t ldb, float *c, size_t ldc)
+{
+	gemm(CblasTrans, CblasNoTrans, rows, cols, inner, a, lda, b, ldb, c, ldc);
 }
 
 void

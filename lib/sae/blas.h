@@ -14,6 +14,10 @@ void blas_gemm(size_t rows, size_t cols, size_t inner, const float *a, size_t ld
 void blas_gemm_nt(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
                   const float *b, size_t ldb, float *c, size_t ldc);
 
+/* c[rows,cols] = a[inner,rows]^T b[inner,cols]. */
+void blas_gemm_tn(size_t rows, size_t cols, size_t inner, const float *a, size_t lda,
+                  const float *b, size_t ldb, float *c, size_t ldc);
+
 /* The lower half of c[d,d] += a[n,d]^T a, in double. */
 void blas_gram(size_t n, size_t d, const double *a, double *c);
 

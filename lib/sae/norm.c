@@ -174,6 +174,25 @@ length(const float *x, size_t d)
 	return sqrt(((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])));
 }
 
+const float *
+undo_rows(struct undo *u, const float *x, size_t n, const struct simd *simd, struct err *e)
+{
+	if (!u->mean)
+		return x;
+	if (mat_resize(&u->raw, n, u->d, "raw rows", e))
+		return NULL;
+	norm_undo(u->raw.data, x, n, u->d, u->mean, u->scale, simd);
+	return u->raw.data;
+}
+
+void
+undo_free(struct undo *u)
+{
+	mem_free(u->mean);
+	mat_free(&u->raw);
+	*u = (struct undo){0};
+}
+
 void
 norm_l2(float *out, const float *x, size_t n, size_t d, float *norms)
 {

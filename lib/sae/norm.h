@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "base/pool.h"
 #include "sae/simd.h"
 
@@ -36,6 +37,17 @@ int norm_median(float *out, const float *x, size_t n, size_t d, struct err *e);
 /* out [n,d]; out may be x. */
 void norm_apply(float *out, const float *x, size_t n, size_t d, const float *mean, float scale, const struct simd *simd);
 void norm_undo(float *out, const float *x, size_t n, size_t d, const float *mean, float scale, const struct simd *simd);
+
+/* What a stream says was done to its rows, to be taken back. Start from {0};
+ * undo_free. */
+struct undo {
+	float *mean, scale; /* [d], from mem_alloc; NULL: nothing was done */
+	size_t d;
+	struct mat raw;
+};
+/* x [n,u->d] as it was: u->raw's, or x itself; NULL with e filled. */
+const float *undo_rows(struct undo *u, const float *x, size_t n, const struct simd *simd, struct err *e);
+void undo_free(struct undo *u);
 
 /* Rows to unit length (length taken in double); norms [n] gets what they had.
  * A zero row stays zero and gets norm 0. */

@@ -65,17 +65,6 @@ probe_logp(const struct probe *p, const float *x, size_t n, struct pool *pool, c
 }
 
 void
-probe_classes(const float *logp, size_t n, size_t classes, uint32_t *out)
-{
-	size_t i, j;
-
-	for (i = 0; i < n; i++, logp += classes)
-		for (out[i] = 0, j = 1; j < classes; j++)
-			if (logp[j] > logp[out[i]])
-				out[i] = (uint32_t)j;
-}
-
-void
 probe_logp_plain(const struct probe *p, const float *x, double *out)
 {
 	double square = 0, most = -INFINITY, sum = 0;

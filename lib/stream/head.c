@@ -133,6 +133,18 @@ head_set_str(struct head *h, const char *key, const char *s, struct err *e)
 	return set_packed(h, key, &b, failed, e);
 }
 
+int
+head_set_strs(struct head *h, const char *key, const char *const *list, size_t n, struct err *e)
+{
+	struct buf b = {0};
+	int failed = mp_put_array(&b, n, e);
+	size_t i;
+
+	for (i = 0; i < n && !failed; i++)
+		failed = mp_put_str(&b, list[i], e);
+	return set_packed(h, key, &b, failed, e);
+}
+
 void
 head_drop(struct head *h, const char *key)
 {

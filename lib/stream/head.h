@@ -32,6 +32,8 @@ bool head_is_set(const struct head *h, const char *key);
 /* Sets or replaces key with a packed value; head_set_str with a string. */
 int head_set(struct head *h, const char *key, const void *value, size_t n, struct err *e);
 int head_set_str(struct head *h, const char *key, const char *s, struct err *e);
+/* A list of n strings. */
+int head_set_strs(struct head *h, const char *key, const char *const *list, size_t n, struct err *e);
 void head_drop(struct head *h, const char *key);
 /* The string of key into out (printable, cut to size); false when absent. */
 bool head_get_str(const struct head *h, const char *key, char *out, size_t size);

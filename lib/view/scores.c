@@ -341,22 +341,6 @@ write_json(const struct scores *s, size_t n, FILE *to)
 /* ---- CSV ---- */
 
 static void
-field(const char *s, FILE *to)
-{
-	if (!strpbrk(s, ",\"\r\n")) {
-		fputs(s, to);
-		return;
-	}
-	putc('"', to);
-	for (; *s; s++) {
-		if (*s == '"')
-			putc('"', to);
-		putc(*s, to);
-	}
-	putc('"', to);
-}
-
-static void
 value(double v, FILE *to)
 {
 	putc(',', to);
@@ -377,7 +361,7 @@ write_csv(const struct scores *s, size_t n, FILE *to)
 		for (l = 0; l < s[i].nlevels; l++) {
 			const struct scores_level *v = &s[i].levels[l];
 
-			field(s[i].name, to);
+			view_csv(s[i].name, to);
 			if (v->k)
 				fprintf(to, ",%zu,%" PRIu64, v->k, s[i].rows);
 			else
@@ -401,7 +385,7 @@ scores_latents(const struct scores *s, size_t n, FILE *to)
 	fputs("model,latent,rows,frequency,strength,monosemanticity\n", to);
 	for (i = 0; i < n; i++)
 		for (j = 0; j < s[i].m; j++) {
-			field(s[i].name, to);
+			view_csv(s[i].name, to);
 			fprintf(to, ",%zu,%" PRIu64, j, s[i].active[j]);
 			value((double)s[i].active[j] / (double)s[i].rows, to);
 			value(s[i].strength[j], to);

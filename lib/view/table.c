@@ -120,7 +120,7 @@ print_cell(const char *s, size_t width, char align, int last, FILE *to)
 void
 table_print(const struct table *t, const char *indent, FILE *to)
 {
-	size_t width[TABLE_MAX_COLS] = {0}, i, j, n;
+	size_t width[TABLE_MAX_COLS] = {0}, i, j, n, cols;
 
 	for (i = 0; i < t->rows; i++)
 		for (j = 0; j < t->cols; j++) {
@@ -130,10 +130,12 @@ table_print(const struct table *t, const char *indent, FILE *to)
 		}
 	for (i = 0; i < t->rows; i++) {
 		fputs(indent, to);
-		for (j = 0; j < t->cols; j++) {
+		for (cols = t->cols; cols && !*cell(t, i, cols - 1); cols--)
+			; /* no blanks at the end of a line */
+		for (j = 0; j < cols; j++) {
 			if (j)
 				fputs("  ", to);
-			print_cell(cell(t, i, j), width[j], t->align[j], j + 1 == t->cols, to);
+			print_cell(cell(t, i, j), width[j], t->align[j], j + 1 == cols, to);
 		}
 		putc('\n', to);
 	}
@@ -189,4 +191,20 @@ view_percent(char *out, double share)
 
 	snprintf(out, 32, "%.*f %%", digits, p);
 	return out;
+}
+
+void
+view_csv(const char *s, FILE *to)
+{
+	if (!strpbrk(s, ",\"\r\n")) {
+		fputs(s, to);
+		return;
+	}
+	putc('"', to);
+	for (; *s; s++) {
+		if (*s == '"')
+			putc('"', to);
+		putc(*s, to);
+	}
+	putc('"', to);
 }

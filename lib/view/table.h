@@ -40,6 +40,8 @@ char *view_bar(char *out, double share, unsigned width);
 
 /* 1234567 -> "1,234,567" into out[32]. Returns out. */
 char *view_count(char *out, unsigned long long n);
+/* s as one field of CSV (RFC 4180): quoted where it has to be. */
+void view_csv(const char *s, FILE *to);
 /* A share as per cent with sensible digits: "4.1 %", "0.03 %", "100 %". */
 char *view_percent(char *out, double share);
 
