@@ -45,8 +45,6 @@ setup_file() {
 	cd "$BATS_FILE_TMPDIR/world"
 	small_world
 	frames --text --rows -i z.sae -o z.txt
-	seq 40 | sed 's/[1-5]$/odd/; s/[0-9]$/even/; s/^[0-9]*//' >labels.txt
-	read-embeddings raw.npy --labels labels.txt | probe --fit two.probe --l2 1 >/dev/null
 }
 
 setup() {
@@ -450,8 +448,6 @@ wide_world() {
 	cd "$T/world"
 	small_world 300 200 19 1301
 	frames --text --rows -i z.sae -o z.txt
-	seq 40 | sed 's/[1-5]$/odd/; s/[0-9]$/even/; s/^[0-9]*//' >labels.txt
-	read-embeddings raw.npy --labels labels.txt | probe --fit two.probe --l2 1 >/dev/null
 }
 
 @test "the same bytes for every number of threads" {

@@ -121,6 +121,7 @@ sae() {
 #   raw.sae x.sae z.sae    40 rows in 3 frames: planted, normalised, encoded
 #   named.sae              z.sae with names
 #   raw.npy ids.txt        the same rows as files
+#   labels.txt two.probe   a label of two for each row, and a probe of them
 small_world() {
 	local rows=${1:-40}
 	plant-embeddings --rows "$rows" --dim "${3:-8}" --concepts "${4:-12}" --active 3 --seed 5 -b "${2:-16}" --truth m.msae --names names.json -o raw.sae
@@ -129,6 +130,8 @@ small_world() {
 	concept-score -c names.json -i z.sae -o named.sae
 	write-embeddings -i raw.sae raw.npy
 	seq -f 'row-%.0f' 0 $((rows - 1)) >ids.txt
+	seq "$rows" | sed 's/.*[1-5]$/low/; s/.*[0-9]$/high/' >labels.txt
+	read-embeddings raw.npy --labels labels.txt | probe --fit two.probe --l2 1 >/dev/null
 }
 
 # split_frames FILE DIR: every frame of a stream as DIR/0, DIR/1, ...
