@@ -22,26 +22,17 @@
  * are lost with it, so both sides fail. Heartbeats find a frozen or vanished
  * peer after 6 to 8 s; they also mean that one frame must pass in that time.
  */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/file.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
-#include <zmq.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "stream/first.h"
 #include "stream/transport.h"
+#include "stream/zsock.h"
 
 #define HIGH_WATER 4
 #define CREDIT 3        /* libzmq counts what was read in steps of HIGH_WATER / 2 */
@@ -50,23 +41,11 @@
 #define REOPEN_MS 100
 #define LINGER_MS 10000 /* for the last words: "done", an error frame */
 #define NOTICE_SECONDS 5
-#define SPARE (64 << 10) /* so that a frame just too large is refused by name */
-#define ID_BYTES 255     /* ZeroMQ's longest routing id */
 
 struct link {
 	struct transport base;
-	bool bound, writer;
-
-	char address[320]; /* as libzmq takes it */
-	char path[sizeof ((struct sockaddr_un *)0)->sun_path]; /* ipc */
-	bool local, v6;
-	char lock_path[sizeof ((struct sockaddr_un *)0)->sun_path + 8];
-	int lock;          /* ipc, bound: PATH.lock, or -1 */
-	bool placed;       /* and the socket at PATH is ours */
-
-	void *context, *socket;
-	void *monitor;     /* tells of connections that come and go */
-	unsigned opened;   /* sockets so far: their monitors need names of their own */
+	struct zsock z;
+	bool writer;
 
 	/* connecting, before the hellos are through */
 	bool shaken;       /* a connection stands */
@@ -75,7 +54,7 @@ struct link {
 	/* bound */
 	int *live;         /* file descriptors of the connections that stand */
 	size_t nlive, live_cap;
-	unsigned char id[ID_BYTES]; /* the peer's */
+	unsigned char id[ZSOCK_ID]; /* the peer's */
 	size_t id_bytes;
 	int fd;
 
@@ -86,15 +65,6 @@ struct link {
 	uint64_t credit;   /* writer: messages that may be sent */
 	bool told_wait, told_busy, told_stranger;
 };
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static const char *
 role(bool writer)
@@ -117,298 +87,6 @@ tell(struct link *l, bool *told, const char *text)
 	*told = true;
 }
 
-static int
-zmq_fail(const struct link *l, int code, const char *what, struct err *e)
-{
-	return err_set(e, code, "%s: %s: %s", l->base.name, what, zmq_strerror(zmq_errno()));
-}
-
-/* ---- addresses ---- */
-
-static int
-malformed(const char *endpoint, const char *why, struct err *e)
-{
-	char text[256];
-
-	text_printable(text, sizeof text, endpoint, strlen(endpoint));
-	return err_set(e, CODE_USAGE, "%s: %s; connect to an address like tcp://127.0.0.1:5555 or ipc:///tmp/msae.sock, "
-	               "bind one with @ in front: @tcp://:5555", text, why);
-}
-
-static bool
-port_valid(const char *s)
-{
-	size_t n = strspn(s, "0123456789");
-
-	return n > 0 && n <= 5 && !s[n] && atoi(s) > 0 && atoi(s) <= 65535;
-}
-
-static bool
-host_is_v6(struct link *l, const char *host)
-{
-	struct in6_addr a;
-	char bare[INET6_ADDRSTRLEN + 1];
-	size_t n = strcspn(host, "%"); /* the zone of a link-local one */
-
-	if (n >= sizeof bare || strspn(host + n, "%0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-") != strlen(host + n))
-		return false;
-	memcpy(bare, host, n);
-	bare[n] = 0;
-	if (inet_pton(AF_INET6, bare, &a) != 1)
-		return false;
-	l->v6 = true;
-	l->local = IN6_IS_ADDR_LOOPBACK(&a);
-	return true;
-}
-
-/* A name, an IPv4 address or "*". What is made of digits and dots must be an
- * address in full: resolvers read 127.1 and 0177.0.0.1 as they please. */
-static bool
-host_is_v4_or_name(struct link *l, const char *host)
-{
-	struct in_addr a;
-
-	if (inet_pton(AF_INET, host, &a) == 1) {
-		l->local = ntohl(a.s_addr) >> 24 == 127;
-		return true;
-	}
-	if (!strcmp(host, "*"))
-		return true;
-	return host[strspn(host, "0123456789.")] &&
-	       !host[strspn(host, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_")];
-}
-
-static int
-parse_tcp(struct link *l, const char *endpoint, const char *rest, struct err *e)
-{
-	const char *colon = strrchr(rest, ':');
-	char host[256];
-	size_t n;
-
-	if (!colon || !port_valid(colon + 1))
-		return malformed(endpoint, "it needs a port from 1 to 65535", e);
-	n = (size_t)(colon - rest);
-	if (n >= 2 && rest[0] == '[' && rest[n - 1] == ']') {
-		rest++;
-		n -= 2;
-	}
-	if (n >= sizeof host)
-		return malformed(endpoint, "the host name is too long", e);
-	memcpy(host, rest, n);
-	host[n] = 0;
-	/* libzmq binds to no name, not even this one */
-	if (!*host || !strcasecmp(host, "localhost"))
-		strcpy(host, "127.0.0.1");
-	if (!(strchr(host, ':') ? host_is_v6(l, host) : host_is_v4_or_name(l, host)))
-		return malformed(endpoint, "there is no such host", e);
-	snprintf(l->address, sizeof l->address, l->v6 ? "tcp://[%s]%s" : "tcp://%s%s", host, colon);
-	return 0;
-}
-
-static int
-parse_ipc(struct link *l, const char *endpoint, const char *path, struct err *e)
-{
-	if (!*path || !strcmp(path, "*") || *path == '@')
-		return malformed(endpoint, "it needs the path of a socket", e);
-	if (strlen(path) >= sizeof l->path)
-		return malformed(endpoint, "the path is longer than a socket's may be", e);
-	strcpy(l->path, path);
-	snprintf(l->address, sizeof l->address, "ipc://%s", path);
-	l->local = true;
-	return 0;
-}
-
-static int
-parse(struct link *l, const char *endpoint, struct err *e)
-{
-	const char *p = endpoint;
-
-	l->bound = *p == '@';
-	p += l->bound;
-	if (!strncmp(p, "tcp://", 6) ? parse_tcp(l, endpoint, p + 6, e) :
-	    !strncmp(p, "ipc://", 6) ? parse_ipc(l, endpoint, p + 6, e) : malformed(endpoint, "it is no socket address", e))
-		return e->code;
-	text_printable(l->base.name, sizeof l->base.name, l->address, strlen(l->address));
-	if (!l->local && !l->base.opts.insecure)
-		return err_set(e, CODE_REFUSED, "%s: refused: the link would be unprotected, anyone on the network could read it and write to it; "
-		               "lead a tunnel to 127.0.0.1, or allow it with --insecure", l->base.name);
-	if (!l->bound && !strncmp(l->address, "tcp://*", 7))
-		return malformed(endpoint, "* can be bound, not connected to", e);
-	return 0;
-}
-
-/* ---- the path of a bound ipc socket: libzmq unlinks whatever is there ---- */
-
-/* True while the lock's path leads to the file we hold: its last owner may
- * have removed it between our open and our flock. */
-static bool
-same_file(int fd, const char *path, struct stat *held)
-{
-	struct stat there;
-
-	return !fstat(fd, held) && !lstat(path, &there) && held->st_dev == there.st_dev && held->st_ino == there.st_ino;
-}
-
-static int
-take_lock(struct link *l, struct err *e)
-{
-	struct stat st;
-
-	snprintf(l->lock_path, sizeof l->lock_path, "%s.lock", l->path);
-	do {
-		if (l->lock >= 0)
-			close(l->lock);
-		l->lock = open(l->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-		if (l->lock < 0)
-			return err_sys(e, CODE_UNAVAILABLE, "%s: cannot bind: %s", l->base.name, l->lock_path);
-		if (flock(l->lock, LOCK_EX | LOCK_NB)) {
-			if (errno == EWOULDBLOCK)
-				err_set(e, CODE_UNAVAILABLE, "%s: cannot bind: in use, another process holds %s", l->base.name, l->lock_path);
-			else
-				err_sys(e, CODE_UNAVAILABLE, "%s: cannot bind: %s", l->base.name, l->lock_path);
-			close(l->lock);
-			l->lock = -1;
-			return e->code;
-		}
-	} while (!same_file(l->lock, l->lock_path, &st));
-	if (S_ISREG(st.st_mode) && !st.st_size)
-		return 0;
-	close(l->lock); /* and leave it: release_path would remove it */
-	l->lock = -1;
-	return err_set(e, CODE_CANTCREATE, "%s: cannot bind: %s is there and is no lock file", l->base.name, l->lock_path);
-}
-
-/* Our socket goes first (libzmq leaves it), while the path is still ours. */
-static void
-release_path(struct link *l)
-{
-	if (l->lock < 0)
-		return;
-	if (l->placed)
-		unlink(l->path);
-	unlink(l->lock_path);
-	close(l->lock);
-	l->lock = -1;
-}
-
-/* True when a server that knows nothing of our lock listens there. */
-static bool
-answers(const char *path)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	bool yes;
-
-	if (fd < 0)
-		return false;
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	memcpy(a.sun_path, path, strlen(path));
-	yes = !connect(fd, (struct sockaddr *)&a, sizeof a) || errno != ECONNREFUSED;
-	close(fd);
-	return yes;
-}
-
-static int
-claim_path(struct link *l, struct err *e)
-{
-	struct stat st;
-
-	if (take_lock(l, e))
-		return e->code;
-	if (lstat(l->path, &st))
-		return errno == ENOENT ? 0 : err_sys(e, CODE_UNAVAILABLE, "%s: cannot bind", l->base.name);
-	if (!S_ISSOCK(st.st_mode))
-		return err_set(e, CODE_CANTCREATE, "%s: cannot bind: what is there is not a socket, and would be lost", l->base.name);
-	if (answers(l->path))
-		return err_set(e, CODE_UNAVAILABLE, "%s: cannot bind: in use, another program answers there", l->base.name);
-	return 0;
-}
-
-/* ---- sockets ---- */
-
-static const struct { int name, value; } options[] = {
-	{ZMQ_SNDHWM, HIGH_WATER}, {ZMQ_RCVHWM, HIGH_WATER},
-	{ZMQ_LINGER, 0}, /* until there is a peer; see link_up */
-	/* Not 1: then libzmq throws away what has come and is not yet read when
-	 * the connection breaks. That nothing is queued for nobody, which 1 is
-	 * for, the hellos see to. */
-	{ZMQ_IMMEDIATE, 0},
-	{ZMQ_HANDSHAKE_IVL, 10000},
-	{ZMQ_HEARTBEAT_IVL, 2000}, {ZMQ_HEARTBEAT_TIMEOUT, 6000}, {ZMQ_HEARTBEAT_TTL, 6000},
-	{ZMQ_RECONNECT_IVL, 100}, {ZMQ_RECONNECT_IVL_MAX, 5000},
-	{ZMQ_TCP_KEEPALIVE, 1}, {ZMQ_TCP_KEEPALIVE_IDLE, 60}, {ZMQ_TCP_KEEPALIVE_INTVL, 10}, {ZMQ_TCP_KEEPALIVE_CNT, 3},
-};
-
-static void
-set_linger(struct link *l, int ms)
-{
-	if (l->socket)
-		zmq_setsockopt(l->socket, ZMQ_LINGER, &ms, sizeof ms);
-}
-
-static int
-set_options(struct link *l)
-{
-	uint64_t most = l->base.opts.max_frame;
-	int64_t max = most < INT64_MAX - SPARE ? (int64_t)most + SPARE : -1;
-	int one = 1;
-	size_t i;
-
-	for (i = 0; i < sizeof options / sizeof *options; i++)
-		if (zmq_setsockopt(l->socket, options[i].name, &options[i].value, sizeof options[i].value))
-			return -1;
-	if (l->bound && zmq_setsockopt(l->socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one))
-		return -1;
-	if (l->v6 && zmq_setsockopt(l->socket, ZMQ_IPV6, &one, sizeof one))
-		return -1;
-	return zmq_setsockopt(l->socket, ZMQ_MAXMSGSIZE, &max, sizeof max);
-}
-
-static int
-open_monitor(struct link *l)
-{
-	char name[40];
-	int none = 0;
-
-	snprintf(name, sizeof name, "inproc://monitor-%u", l->opened++);
-	if (zmq_socket_monitor(l->socket, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED))
-		return -1;
-	l->monitor = zmq_socket(l->context, ZMQ_PAIR);
-	/* without bound, or a thousand port probes during one long computation
-	 * would stop the thread that reports them */
-	if (!l->monitor || zmq_setsockopt(l->monitor, ZMQ_RCVHWM, &none, sizeof none) ||
-	    zmq_setsockopt(l->monitor, ZMQ_LINGER, &none, sizeof none))
-		return -1;
-	return zmq_connect(l->monitor, name);
-}
-
-static int
-open_socket(struct link *l, struct err *e)
-{
-	l->socket = zmq_socket(l->context, l->bound ? ZMQ_ROUTER : ZMQ_DEALER);
-	if (!l->socket || set_options(l) || open_monitor(l))
-		return zmq_fail(l, CODE_TRYAGAIN, "cannot make a socket", e);
-	if (l->bound ? zmq_bind(l->socket, l->address) : zmq_connect(l->socket, l->address))
-		return zmq_fail(l, CODE_UNAVAILABLE, l->bound ? "cannot bind" : "cannot connect", e);
-	l->placed = true;
-	return 0;
-}
-
-/* Monitoring ends before its receiver closes: an event for a receiver that is
- * gone would hold libzmq's thread, and that thread the lock asked for here. */
-static void
-close_socket(struct link *l)
-{
-	if (l->socket) {
-		zmq_socket_monitor(l->socket, NULL, 0);
-		zmq_close(l->socket);
-	}
-	if (l->monitor)
-		zmq_close(l->monitor);
-	l->monitor = l->socket = NULL;
-}
-
 /* A connection that broke before its hello was answered may have left messages
  * behind: a fresh socket has none. The pause is for a server that drops every
  * connection it gets. */
@@ -417,10 +95,10 @@ reopen(struct link *l, struct err *e)
 {
 	struct timespec pause = {.tv_nsec = REOPEN_MS * 1000000L};
 
-	close_socket(l);
+	zsock_close(&l->z);
 	l->shaken = l->greeted = l->broken = false;
 	nanosleep(&pause, NULL);
-	return open_socket(l, e);
+	return zsock_open(&l->z, e);
 }
 
 /* ---- who is there ---- */
@@ -474,45 +152,23 @@ on_event(struct link *l, unsigned event, int fd)
 		forget_live(l, fd);
 		if (!l->linked)
 			l->broken |= l->greeted;
-		else if (!l->bound || fd == l->fd)
+		else if (!l->z.address.bound || fd == l->fd)
 			l->lost = true;
 		l->shaken = false;
 	}
 }
 
-/* Takes in all that the monitor knows. libzmq tells of a broken connection
- * after the messages that came over it, so: first this, then receive until
- * nothing is left, then believe in `lost`. */
+/* Takes in all that the monitor knows. What broke is told of after the messages
+ * that came: so first this, then receive until nothing is left, then believe
+ * in `lost`. */
 static void
 watch(struct link *l)
 {
-	unsigned char what[6], where[8];
-	uint16_t event;
-	int32_t value;
+	unsigned event;
+	int fd;
 
-	while (zmq_recv(l->monitor, what, sizeof what, ZMQ_DONTWAIT) == sizeof what) {
-		memcpy(&event, what, sizeof event);
-		memcpy(&value, what + sizeof event, sizeof value);
-		while (zmq_recv(l->monitor, where, sizeof where, 0) < 0 && zmq_errno() == EINTR)
-			;
-		on_event(l, event, value);
-	}
-}
-
-/* Waits for something to happen, ms at most. */
-static int
-nap(struct link *l, long ms, bool for_messages, struct err *e)
-{
-	zmq_pollitem_t items[] = {
-		{.socket = l->monitor, .events = ZMQ_POLLIN},
-		{.socket = l->socket, .events = ZMQ_POLLIN},
-	};
-
-	if (l->base.opts.stop && *l->base.opts.stop)
-		return err_set(e, CODE_TRYAGAIN, "%s: stopped", l->base.name);
-	if (zmq_poll(items, for_messages ? 2 : 1, ms) < 0 && zmq_errno() != EINTR)
-		return zmq_fail(l, CODE_IO, "cannot wait", e);
-	return 0;
+	while (zsock_event(&l->z, &event, &fd))
+		on_event(l, event, fd);
 }
 
 static int
@@ -525,58 +181,6 @@ gone(const struct link *l, struct err *e)
 
 /* ---- messages ---- */
 
-struct source {
-	unsigned char id[ID_BYTES];
-	size_t id_bytes;
-	int fd;
-	bool parts; /* it was more than one */
-};
-
-static int
-next_part(struct link *l, zmq_msg_t *m)
-{
-	int r;
-
-	do
-		r = zmq_msg_recv(m, l->socket, ZMQ_DONTWAIT);
-	while (r < 0 && zmq_errno() == EINTR);
-	return r;
-}
-
-static int
-no_message(const struct link *l, struct err *e)
-{
-	if (zmq_errno() == EAGAIN)
-		return 0;
-	zmq_fail(l, CODE_IO, "cannot receive", e);
-	return -1;
-}
-
-/* One message of whomever into m: 1, 0 when there is none, -1. Of several
- * parts only the first is kept. */
-static int
-receive(struct link *l, struct source *from, zmq_msg_t *m, struct err *e)
-{
-	zmq_msg_t rest;
-	bool more;
-
-	if (l->bound) {
-		if (next_part(l, m) < 0)
-			return no_message(l, e);
-		from->id_bytes = zmq_msg_size(m) < ID_BYTES ? zmq_msg_size(m) : ID_BYTES;
-		memcpy(from->id, zmq_msg_data(m), from->id_bytes);
-	}
-	if (next_part(l, m) < 0)
-		return no_message(l, e);
-	from->fd = l->bound ? zmq_msg_get(m, ZMQ_SRCFD) : -1;
-	from->parts = more = zmq_msg_more(m);
-	zmq_msg_init(&rest);
-	while (more && next_part(l, &rest) >= 0)
-		more = zmq_msg_more(&rest);
-	zmq_msg_close(&rest);
-	return 1;
-}
-
 static bool
 message_is(zmq_msg_t *m, const char *word)
 {
@@ -584,19 +188,6 @@ message_is(zmq_msg_t *m, const char *word)
 }
 
 /* Sends m, which is then spent, if that can be done at once; else -1. */
-static int
-put_now(struct link *l, const unsigned char *id, size_t id_bytes, zmq_msg_t *m)
-{
-	int r;
-
-	if (l->bound && zmq_send(l->socket, id, id_bytes, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
-		return -1;
-	do
-		r = zmq_msg_send(m, l->socket, ZMQ_DONTWAIT);
-	while (r < 0 && l->bound && zmq_errno() == EINTR); /* the id is out, the rest must follow */
-	return r < 0 ? -1 : 0;
-}
-
 static int
 put_text_now(struct link *l, const unsigned char *id, size_t id_bytes, const char *text)
 {
@@ -606,7 +197,7 @@ put_text_now(struct link *l, const unsigned char *id, size_t id_bytes, const cha
 	if (zmq_msg_init_size(&m, strlen(text)))
 		return -1;
 	memcpy(zmq_msg_data(&m), text, strlen(text));
-	r = put_now(l, id, id_bytes, &m);
+	r = zsock_put_now(&l->z, id, id_bytes, &m);
 	zmq_msg_close(&m);
 	return r;
 }
@@ -616,15 +207,15 @@ put_text_now(struct link *l, const unsigned char *id, size_t id_bytes, const cha
 static int
 put(struct link *l, zmq_msg_t *m, struct err *e)
 {
-	while (put_now(l, l->id, l->id_bytes, m)) {
+	while (zsock_put_now(&l->z, l->id, l->id_bytes, m)) {
 		if (zmq_errno() == EHOSTUNREACH)
 			l->lost = true;
 		else if (zmq_errno() != EAGAIN && zmq_errno() != EINTR)
-			return zmq_fail(l, CODE_IO, "cannot send", e);
+			return zsock_fail(&l->z, CODE_IO, "cannot send", e);
 		watch(l);
 		if (l->lost)
 			return gone(l, e);
-		if (nap(l, RETRY_MS, false, e))
+		if (zsock_nap(&l->z, RETRY_MS, false, e))
 			return e->code;
 	}
 	return 0;
@@ -694,7 +285,7 @@ link_up(struct link *l, const struct hello *h)
 {
 	l->linked = true;
 	l->credit = h->credit;
-	set_linger(l, LINGER_MS);
+	zsock_linger(&l->z, LINGER_MS);
 	/* what lays frames out looks here: rows are split to suit the reader */
 	if (l->writer && h->max < l->base.opts.max_frame)
 		l->base.opts.max_frame = h->max;
@@ -717,7 +308,7 @@ notice_stranger(struct link *l, const struct hello *h)
 
 /* Someone who is not the peer: gets an answer to see why, nothing else. */
 static void
-turn_away(struct link *l, const struct source *from, zmq_msg_t *m)
+turn_away(struct link *l, const struct zsource *from, zmq_msg_t *m)
 {
 	struct hello h = read_hello(m);
 
@@ -734,13 +325,13 @@ turn_away(struct link *l, const struct source *from, zmq_msg_t *m)
 static int
 greet(struct link *l, struct err *e)
 {
-	struct source from;
+	struct zsource from;
 	struct hello h;
 	zmq_msg_t m;
 	int r = 0;
 
 	zmq_msg_init(&m);
-	while (!l->linked && (r = receive(l, &from, &m, e)) > 0) {
+	while (!l->linked && (r = zsock_recv(&l->z, &from, &m, e)) > 0) {
 		h = read_hello(&m);
 		if (!fits(l, &h) || from.parts) {
 			turn_away(l, &from, &m);
@@ -787,7 +378,7 @@ read_answer(struct link *l, zmq_msg_t *m, struct err *e)
 static int
 approach(struct link *l, struct err *e)
 {
-	struct source from;
+	struct zsource from;
 	zmq_msg_t m;
 	int r = 0;
 
@@ -797,7 +388,7 @@ approach(struct link *l, struct err *e)
 	/* A peer may have answered, sent what it had and gone: that is read
 	 * before the connection is given up. */
 	zmq_msg_init(&m);
-	while (!r && (r = receive(l, &from, &m, e)) > 0)
+	while (!r && (r = zsock_recv(&l->z, &from, &m, e)) > 0)
 		r = read_answer(l, &m, e);
 	zmq_msg_close(&m);
 	if (r > 0 && l->broken)
@@ -809,19 +400,19 @@ approach(struct link *l, struct err *e)
 static int
 meet(struct link *l, struct err *e)
 {
-	double start = now();
+	double start = clock_now();
 	unsigned limit = l->base.opts.peer_timeout;
 	char text[400];
 	int r;
 
-	while (!(r = l->bound ? greet(l, e) : approach(l, e))) {
-		if (limit && now() - start >= limit)
+	while (!(r = l->z.address.bound ? greet(l, e) : approach(l, e))) {
+		if (limit && clock_now() - start >= limit)
 			return err_set(e, CODE_UNAVAILABLE, "%s: no %s came within %u s", l->base.name, peer_role(l), limit);
-		if (now() - start >= NOTICE_SECONDS) {
+		if (clock_now() - start >= NOTICE_SECONDS) {
 			snprintf(text, sizeof text, "waiting for a %s at %s", peer_role(l), l->base.name);
 			tell(l, &l->told_wait, text);
 		}
-		if (nap(l, !l->bound && l->shaken && !l->greeted ? RETRY_MS : SLICE_MS, true, e))
+		if (zsock_nap(&l->z, !l->z.address.bound && l->shaken && !l->greeted ? RETRY_MS : SLICE_MS, true, e))
 			return e->code;
 	}
 	return r < 0 ? e->code : 0;
@@ -830,20 +421,20 @@ meet(struct link *l, struct err *e)
 /* ---- the stream ---- */
 
 static bool
-is_peer(const struct link *l, const struct source *from)
+is_peer(const struct link *l, const struct zsource *from)
 {
-	return !l->bound || (from->id_bytes == l->id_bytes && !memcmp(from->id, l->id, l->id_bytes));
+	return !l->z.address.bound || (from->id_bytes == l->id_bytes && !memcmp(from->id, l->id, l->id_bytes));
 }
 
 /* The peer's next message: 1, 0 when there is none now, -1. */
 static int
 peer_message(struct link *l, zmq_msg_t *m, struct err *e)
 {
-	struct source from;
+	struct zsource from;
 	int r;
 
 	watch(l);
-	while ((r = receive(l, &from, m, e)) > 0 && !is_peer(l, &from))
+	while ((r = zsock_recv(&l->z, &from, m, e)) > 0 && !is_peer(l, &from))
 		turn_away(l, &from, m);
 	if (r > 0 && from.parts) {
 		err_set(e, CODE_PROTOCOL, "%s: a message of several parts; one frame is one part", l->base.name);
@@ -884,7 +475,7 @@ take_credit(struct link *l, struct err *e)
 	int r;
 
 	while ((r = read_word(l, e)) > 0 || (!r && !l->credit))
-		if (!r && nap(l, SLICE_MS, true, e))
+		if (!r && zsock_nap(&l->z, SLICE_MS, true, e))
 			return e->code;
 	if (r < 0)
 		return e->code;
@@ -945,7 +536,7 @@ link_finish(struct transport *base, struct err *e)
 	l->over = true;
 	while (!l->done) {
 		r = read_word(l, e);
-		if (r < 0 || (!r && nap(l, SLICE_MS, true, e)))
+		if (r < 0 || (!r && zsock_nap(&l->z, SLICE_MS, true, e)))
 			return e->code;
 	}
 	return 0;
@@ -996,7 +587,7 @@ link_recv(struct transport *base, struct buf *b, struct err *e)
 		return 0;
 	zmq_msg_init(&m);
 	while (!(r = peer_message(l, &m, e)))
-		if (nap(l, SLICE_MS, true, e)) {
+		if (zsock_nap(&l->z, SLICE_MS, true, e)) {
 			r = -1;
 			break;
 		}
@@ -1017,16 +608,11 @@ link_abort(struct transport *base)
 {
 	struct link *l = (struct link *)base;
 
-	if (l->monitor)
+	if (l->z.monitor)
 		watch(l);
 	if (l->lost)
-		set_linger(l, 0);
-	close_socket(l);
-	if (l->context)
-		while (zmq_ctx_term(l->context) && zmq_errno() == EINTR)
-			;
-	l->context = NULL;
-	release_path(l);
+		zsock_linger(&l->z, 0);
+	zsock_end(&l->z);
 }
 
 static void
@@ -1044,16 +630,18 @@ static const struct transport_ops link_ops = {link_recv, link_send, link_finish,
 static int
 start(struct link *l, const char *endpoint, struct err *e)
 {
-	if (parse(l, endpoint, e))
+	struct zsock *z = &l->z;
+
+	if (zaddress_parse(&z->address, endpoint, e))
 		return e->code;
-	if (l->bound && *l->path && claim_path(l, e))
+	text_printable(l->base.name, sizeof l->base.name, z->address.text, strlen(z->address.text));
+	if (zaddress_check(&z->address, endpoint, l->base.opts.insecure, e))
 		return e->code;
-	l->context = zmq_ctx_new();
-	if (!l->context)
-		return zmq_fail(l, CODE_TRYAGAIN, "cannot start ZeroMQ", e);
-	if (open_socket(l, e))
-		return e->code;
-	return meet(l, e);
+	z->name = l->base.name;
+	z->high_water = HIGH_WATER;
+	z->max_message = l->base.opts.max_frame;
+	z->stop = l->base.opts.stop;
+	return zsock_start(z, e) ? e->code : meet(l, e);
 }
 
 struct transport *
@@ -1068,10 +656,11 @@ transport_open_zmq(const char *endpoint, enum transport_side side, const struct 
 	l->base.ops = &link_ops;
 	l->base.opts = *o;
 	l->writer = side == TRANSPORT_OUT;
-	l->lock = l->fd = -1;
+	l->z.path.lock = l->fd = -1;
 	if (start(l, endpoint, e)) {
 		link_free(&l->base);
 		return NULL;
 	}
 	return &l->base;
 }
+
