@@ -77,6 +77,7 @@ struct program {
 	int (*stop)(struct run *r);
 	int (*loop)(struct run *r);
 	void (*clean)(struct run *r);
+	void (*metrics)(struct run *r, FILE *to); /* adds to --status; run_metric writes a line */
 };
 
 struct common {
@@ -174,8 +175,18 @@ uint64_t run_batch(const struct run *r, uint64_t asked, uint64_t cols, uint64_t 
 void run_progress(struct run *r, uint64_t done, uint64_t total);
 /* The same with a text of one's own. */
 void run_progress_line(struct run *r, const char *text);
+/* What is due: --status, an answer to SIGUSR1. For loops that show no progress. */
+void run_tick(struct run *r);
+/* One line of --status: msae_NAME{program="...",LABELS} v; type NULL for a
+ * further line of the same name. */
+void run_metric(struct run *r, FILE *to, const char *name, const char *type, const char *labels, double v);
 /* Takes it away, before something else is written. */
 void run_progress_clear(struct run *r);
+
+/* How sockets and files are to be opened, by the options of every program. */
+struct transport_opts run_transport(const struct run *r);
+/* Makes all that waits for input or output give up, as a signal would. */
+void run_halt(void);
 
 /* True once SIGINT or SIGTERM came: finish the frame and return run_stop. */
 bool run_stopped(void);

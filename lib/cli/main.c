@@ -72,8 +72,8 @@ notice(const char *text)
 	fprintf(stderr, "%s: %s\n", program.name, text);
 }
 
-static struct transport_opts
-transport_opts(const struct run *r)
+struct transport_opts
+run_transport(const struct run *r)
 {
 	return (struct transport_opts){
 		.max_frame = r->common.max_frame, .peer_timeout = (unsigned)r->common.peer_timeout,
@@ -104,7 +104,7 @@ run_refuse_terminal(struct run *r)
 static int
 open_ends(struct run *r)
 {
-	struct transport_opts o = transport_opts(r);
+	struct transport_opts o = run_transport(r);
 
 	if (reads_stream(r)) {
 		if (!strcmp(r->common.in, "-") && isatty(STDIN_FILENO))
@@ -257,7 +257,7 @@ fail(struct run *r)
 	fflush(stdout);
 	run_progress_clear(r);
 	fprintf(stderr, "%s: %s\n", r->program->name, text);
-	if (sig && !r->resumable)
+	if (sig > 0 && !r->resumable)
 		r->err.code = 128 + sig;
 }
 

@@ -12,7 +12,7 @@ void options_list(const struct program *p, FILE *to);
 
 /* signals.c */
 void signals_setup(void);
-volatile const int *signals_stop(void); /* the signal that asked us to stop, or 0 */
+volatile const int *signals_stop(void); /* the signal that asked us to stop, -1: run_halt, or 0 */
 bool signals_asked_report(void);        /* SIGUSR1 since the last call */
 
 /* status.c */

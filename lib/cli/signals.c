@@ -10,9 +10,15 @@ static volatile int report_wanted;
 static void
 on_stop(int sig)
 {
-	if (stop_signal)
+	if (stop_signal > 0)
 		_exit(128 + sig);
 	stop_signal = sig;
+}
+
+static void
+on_nudge(int sig)
+{
+	(void)sig;
 }
 
 static void
@@ -30,6 +36,8 @@ signals_setup(void)
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	sa.sa_handler = on_nudge; /* interrupts a thread that writes what nobody reads */
+	sigaction(SIGUSR2, &sa, NULL);
 	sa.sa_handler = on_report;
 	sa.sa_flags = SA_RESTART; /* a question must not disturb the work */
 	sigaction(SIGUSR1, &sa, NULL);
@@ -50,6 +58,13 @@ signals_asked_report(void)
 
 	report_wanted = 0;
 	return asked;
+}
+
+void
+run_halt(void)
+{
+	if (!stop_signal)
+		stop_signal = -1;
 }
 
 bool

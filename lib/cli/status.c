@@ -49,6 +49,15 @@ metric(FILE *f, const char *program, const char *name, const char *type, const c
 	fprintf(f, "msae_%s{program=\"%s\"%s} %.17g\n", name, program, labels, v);
 }
 
+void
+run_metric(struct run *r, FILE *to, const char *name, const char *type, const char *labels, double v)
+{
+	char with[300];
+
+	snprintf(with, sizeof with, "%s%s", *labels ? "," : "", labels);
+	metric(to, r->program->name, name, type, with, v);
+}
+
 /* Two files a row: what came in and what went out. */
 static void
 both(FILE *f, const char *program, const char *name, const char *type, double in, double out)
@@ -81,6 +90,8 @@ write_status(struct run *r, const char *state)
 	metric(f, p, "peak_resident_bytes", "gauge", "", peak_bytes());
 	metric(f, p, "elapsed_seconds", "gauge", "", elapsed);
 	metric(f, p, "last_progress_timestamp_seconds", "gauge", "", (double)time(NULL));
+	if (r->program->metrics)
+		r->program->metrics(r, f);
 	fprintf(f, "# TYPE msae_state gauge\nmsae_state{program=\"%s\",state=\"%s\"} 1\n", p, state);
 	if (outfile_stdio_close(&o, f, false, &ignored)) {
 		warn(r, "--status: %s", ignored.text);
@@ -129,6 +140,12 @@ status_tick(struct run *r)
 		write_status(r, "running");
 		r->status_due = clock_now() + STATUS_SECONDS;
 	}
+}
+
+void
+run_tick(struct run *r)
+{
+	status_tick(r);
 }
 
 void

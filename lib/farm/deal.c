@@ -235,6 +235,17 @@ deal_silent(const struct deal *d)
 	return -1;
 }
 
+void
+deal_close(struct deal *d, int w)
+{
+	struct worker *wk = worker_at(d, w);
+
+	if (!wk)
+		return;
+	d->counts.credit -= wk->pub.credit;
+	wk->pub.credit = 0;
+}
+
 uint64_t
 deal_part(struct deal *d, int w, bool vanished)
 {
@@ -309,11 +320,11 @@ worker_for(struct deal *d, const struct job *j, uint64_t number, bool idle)
 	int w;
 
 	for (w = 0; w < d->nworkers && !spared; w++)
-		spared = d->workers[w].pub.there && !has_failed(j, &d->workers[w]);
+		spared = d->workers[w].pub.credit && d->workers[w].pub.there && !has_failed(j, &d->workers[w]);
 	for (w = 0; w < d->nworkers; w++) {
 		wk = &d->workers[w];
 		fresh = !has_failed(j, wk);
-		if (!wk->pub.there || wk->pub.held >= (idle ? 1 : wk->pub.credit) || (spared && !fresh) || holds(wk, number))
+		if (!wk->pub.there || !wk->pub.credit || wk->pub.held >= (idle ? 1 : wk->pub.credit) || (spared && !fresh) || holds(wk, number))
 			continue;
 		if (!best || wk->pub.held < best->pub.held || (wk->pub.held == best->pub.held && wk->pub.seconds < best->pub.seconds))
 			best = wk;
@@ -468,7 +479,7 @@ deal_failed(struct deal *d, int w, uint64_t number)
 	if (j->failed_by[DEAL_POISON - 1])
 		return true;
 	for (k = 0; k < d->nworkers && !spared; k++)
-		spared = d->workers[k].pub.there && !has_failed(j, &d->workers[k]);
+		spared = d->workers[k].pub.credit && d->workers[k].pub.there && !has_failed(j, &d->workers[k]);
 	return j->failures >= DEAL_POISON && !spared;
 }
 

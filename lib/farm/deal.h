@@ -71,6 +71,8 @@ void deal_clock(struct deal *d, double seconds);
 /* A worker's number, for as long as it is there; -1 when there are too many. */
 int deal_join(struct deal *d, unsigned credit);
 void deal_heard(struct deal *d, int w);
+/* It takes no more, but will answer what it has. */
+void deal_close(struct deal *d, int w);
 /* It is gone; what it had will be dealt again. 0, or the poison's number + 1
  * when too many went with the same job in hand. vanished: not by its own will. */
 uint64_t deal_part(struct deal *d, int w, bool vanished);

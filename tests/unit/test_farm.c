@@ -94,6 +94,7 @@ hurt(struct world *w)
 		break;
 	case 3: /* leaves politely */
 		a->leaving = true;
+		deal_close(w->d, a->w);
 		break;
 	case 4: /* what was on the wire is lost with the connection; it comes again */
 		part(w, a, true);
@@ -142,7 +143,7 @@ act(struct world *w, struct actor *a)
 		a->busy = true;
 		a->busy_until = w->now + a->speed * (chance(w, 0.02) ? 30 : 1);
 	}
-	if (a->leaving && !a->busy) {
+	if (a->leaving && !a->busy && !a->n) {
 		part(w, a, false);
 		a->there = false;
 	}
