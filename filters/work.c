@@ -17,11 +17,11 @@ struct self {
 
 static const struct opt opts[] = {
 	OPT_UINT(0, "credit", struct self, credit, "N", "frames it takes ahead, 1 to 16 (default 3)"),
-	OPT_UINT(0, "child-timeout", struct self, child_timeout, "SECONDS", "kill and restart COMMAND when a frame takes longer\n(default 0: any time)"),
+	OPT_UINT(0, "child-timeout", struct self, child_timeout, "SECONDS", "kill and restart COMMAND when a frame takes longer\n(default 300; 0: any time)"),
 	OPT_STR(0, "name", struct self, name, "NAME", "what the farm calls it (default HOST:PID)"),
 	OPT_END
 };
-static const struct self defaults = {.credit = 3};
+static const struct self defaults = {.credit = 3, .child_timeout = 300};
 
 static void
 tick(void *arg, bool busy)

@@ -103,6 +103,7 @@ struct run {
 	bool resumable;      /* what a signal stops can be gone on with: exit 75, not 128 + signal */
 	char command[2048];  /* own options and operands, quoted: for prov */
 	struct csr sorted;   /* run_sparse's */
+	char warned[768];    /* what warn said last */
 	FILE *text_file;
 	struct outfile text_out;
 	struct progress *progress;
@@ -116,7 +117,8 @@ int run_fail(struct run *r, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 int run_usage(struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3); /* adds "try --help" */
 /* Refuses to write binary to a terminal on standard output, but with --force. */
 int run_refuse_terminal(struct run *r);
-/* One line on standard error, unless -q. */
+/* One line on standard error, unless -q; the same again only once, since a
+ * stream may be shown to us frame by frame, each with its head. */
 void warn(const struct run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Where text goes: standard output or -o FILE (which then appears whole). */

@@ -40,16 +40,18 @@ run_usage(struct run *r, const char *fmt, ...)
 void
 warn(const struct run *r, const char *fmt, ...)
 {
+	struct run *w = (struct run *)(uintptr_t)r;
+	char text[sizeof r->warned];
 	va_list ap;
 
-	if (r->common.quiet)
-		return;
-	run_progress_clear((struct run *)(uintptr_t)r);
-	fprintf(stderr, "%s: ", r->program->name);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	if (r->common.quiet || !strcmp(text, r->warned))
+		return;
+	strcpy(w->warned, text);
+	run_progress_clear(w);
+	fprintf(stderr, "%s: %s\n", r->program->name, text);
 }
 
 /* Descriptors 0-2 must be something, or a file we open lands there. What the

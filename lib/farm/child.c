@@ -178,6 +178,8 @@ child_end(struct child *c, int ms)
 
 	if (!c->pid)
 		return 0;
+	if (!ms)
+		kill(-c->pid, SIGKILL);
 	close(c->in);
 	for (; (r = waitpid(c->pid, &status, WNOHANG)) == 0 && ms > 0; ms -= POLL_MS)
 		wait_a_little();

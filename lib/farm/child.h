@@ -35,7 +35,7 @@ bool child_read(struct child *c, struct err *e);
 /* The next whole frame (valid until the next call of any of these): 1, 0 when
  * there is none yet, -1 when what came is no frame or larger than max. */
 int child_frame(struct child *c, const unsigned char **p, size_t *n, uint64_t max, struct err *e);
-/* No more input; it may finish within ms, then it is killed. Its exit code, or
+/* No more input; it may finish within ms, then it is killed (0: at once). Its exit code, or
  * 128 + signal. */
 int child_end(struct child *c, int ms);
 void child_free(struct child *c);

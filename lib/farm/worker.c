@@ -623,7 +623,8 @@ worker_run(struct worker *w, struct err *e)
 		;
 	if (w->err.code && w->standing)
 		say(w, &(struct message){.type = MESSAGE_BYE});
-	child_end(&w->child, w->err.code ? 0 : CHILD_END_MS);
+	/* one that was never asked would complain of that */
+	child_end(&w->child, w->err.code || !w->child.answers ? 0 : CHILD_END_MS);
 	*e = w->err;
 	return e->code;
 }

@@ -1,0 +1,432 @@
+# farm and work: whatever happens to workers, the farm, or the network, the
+# bytes that leave are those of the same pipeline without a farm, or none do.
+
+load helper
+
+setup_file() {
+	pick_python
+	mkdir "$BATS_FILE_TMPDIR/world"
+	cd "$BATS_FILE_TMPDIR/world"
+	small_world
+	# 120 frames of a few milliseconds each
+	plant-embeddings --rows 3840 --dim 128 --concepts 1536 --seed 9 -b 32 --truth big.msae -o big.raw
+	normalize -m big.msae -i big.raw -o big.sae
+	sae-encode -m big.msae -k 8 -i big.sae -o big.z
+}
+
+# S: a directory for sockets, whose paths must be short.
+setup() {
+	cd "$BATS_FILE_TMPDIR/world"
+	T=$BATS_TEST_TMPDIR
+	S=$(mktemp -d /tmp/msae-farm.XXXXXX)
+	mine=()
+}
+
+teardown() {
+	local p
+	for p in "${mine[@]}"; do
+		kill -KILL "$p" 2>/dev/null || true
+		kill -CONT "$p" 2>/dev/null || true
+	done
+	rm -rf "$S"
+	((problems == 0)) || { echo "$problems wrong"; return 1; }
+}
+
+EACH=(sae-encode -m m.msae)
+HEAVY=(sae-encode -m big.msae -k 8 -t 1)
+
+# start NAME COMMAND...: in the background, its pid in $pid_NAME, what it says
+# in $T/NAME.err. With timeout, since nothing may outlive the test; signals are
+# for the command itself, so --foreground is no use here: it execs.
+start() {
+	local name=$1
+	shift
+	(ulimit -t 60; exec "$@") 2>>"$T/$name.err" 3>&- &
+	mine+=($!)
+	printf -v "pid_$name" %s $!
+}
+
+# ends NAME CODE...: waits for it, at most 20 s
+ends() {
+	local name=$1 pid=pid_$1 i
+	shift
+	for ((i = 0; i < 400; i++)); do
+		kill -0 "${!pid}" 2>/dev/null || break
+		sleep 0.05
+	done
+	((i < 400)) || { kill -KILL "${!pid}"; problem "$name does not end"; }
+	status=0 last=$name
+	wait "${!pid}" || status=$?
+	cp "$T/$name.err" "$ERR"
+	status_is "$@"
+}
+
+# until_says NAME TEXT
+until_says() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		grep -qF -e "$2" "$T/$1.err" 2>/dev/null && return
+		sleep 0.05
+	done
+	problem "$1 does not say \"$2\": $(head -c 400 "$T/$1.err")"
+}
+
+# ---- what comes out ----
+
+@test "the bytes are those of the pipeline without a farm" {
+	local cmd
+	for cmd in "sae-encode -m m.msae" "sae-encode -m m.msae -k 3 --keep" "topk -k 2 --column x"; do
+		case=$cmd
+		$cmd <x.sae >"$T/plain"
+		start farm farm --bind "ipc://$S/a" -i x.sae -o "$T/out"
+		start w1 work "ipc://$S/a" --peer-timeout 2 -- $cmd
+		start w2 work "ipc://$S/a" --peer-timeout 2 -- $cmd -t 1
+		ends farm 0
+		ends w1 0 69 # late for so short a run
+		ends w2 0 69
+		same "$T/out" "$T/plain"
+	done
+}
+
+@test "in the middle of a pipeline, with a pipeline as the command" {
+	read-embeddings raw.npy -b 3 | normalize -m m.msae | sae-encode -m m.msae | topk -k 3 | sae-decode -m m.msae >"$T/plain"
+	start w1 work "ipc://$S/a" --peer-timeout 2 -- sh -c 'sae-encode -m m.msae | topk -k 3'
+	start w2 work "ipc://$S/a" --peer-timeout 2 -- sh -c 'sae-encode -m m.msae | topk -k 3'
+	read-embeddings raw.npy -b 3 | normalize -m m.msae | bounded farm --bind "ipc://$S/a" 2>"$T/said" 3>&- | sae-decode -m m.msae >"$T/out" ||
+		problem "status $?: $(cat "$T/said")"
+	ends w1 0 69
+	ends w2 0 69
+	same "$T/out" "$T/plain"
+}
+
+@test "between sockets" {
+	local ep
+	sae-encode -m m.msae <x.sae >"$T/plain"
+	start farm farm --bind "ipc://$S/a" -i "@ipc://$S/in" -o "ipc://$S/out"
+	start last topk -k 12 --column z --no-prov -i "@ipc://$S/out" -o "$T/out"
+	start w1 work "ipc://$S/a" -- sae-encode -m m.msae
+	normalize -m m.msae -i raw.sae -o "ipc://$S/in"
+	ends farm 0
+	ends last 0
+	ends w1 0
+	topk -k 12 --no-prov <"$T/plain" >"$T/expected"
+	same "$T/out" "$T/expected"
+}
+
+@test "streams one behind the other, empty ones, frames without rows" {
+	plant-embeddings --rows 0 --dim 8 --seed 5 >"$T/none"
+	normalize -m m.msae -i "$T/none" >"$T/empty"
+	cat x.sae "$T/empty" x.sae "$T/empty" >"$T/in"
+	"${EACH[@]}" <"$T/in" >"$T/plain"
+	start w1 work "ipc://$S/a" --peer-timeout 2 -- "${EACH[@]}"
+	start w2 work "ipc://$S/a" --peer-timeout 2 -- "${EACH[@]}"
+	ok farm --bind "ipc://$S/a" -i "$T/in" -o "$T/out"
+	same "$T/out" "$T/plain"
+	ends w1 0 69
+	ends w2 0 69
+}
+
+@test "answers of several frames, and what is not known here" {
+	# four frames for one: what a command writes that takes small ones only
+	sae-encode -m m.msae --max-frame 1K <x.sae >"$T/plain"
+	start w1 work "ipc://$S/a" -- sae-encode -m m.msae --max-frame 1K
+	ok farm --bind "ipc://$S/a" -i x.sae --max-frame 1M -o "$T/out"
+	ends w1 0
+	# numbered anew with larger numbers, frames near the limit are cut elsewhere; rows are the same
+	frames --text --rows -i "$T/plain" | grep -o '"row":[0-9]*' >"$T/rows" || true
+	whole "$T/out" 40
+}
+
+@test "farm and work leave no trace in the head" {
+	start w1 work "ipc://$S/a" -- "${EACH[@]}"
+	ok farm --bind "ipc://$S/a" -i x.sae -o "$T/out"
+	ends w1 0
+	! frames --text -i "$T/out" | head -n 1 | grep -q '"program":"\(farm\|work\)"' || problem "there is one"
+}
+
+# ---- what is refused ----
+
+@test "command lines that make no sense" {
+	refused 64 farm <x.sae
+	refused 64 farm --bind tcp://nonsense <x.sae
+	refused 64 work
+	refused 64 work "ipc://$S/a"
+	refused 64 work "@ipc://$S/a" -- topk -k 1
+	refused 64 work "ipc://$S/a" --credit 0 -- topk -k 1
+	refused 64 work "ipc://$S/a" --credit 17 -- topk -k 1
+	refused 77 farm --bind tcp://192.0.2.1:5600 <x.sae
+	says --insecure
+	refused 77 farm --bind 'tcp://*:5600' <x.sae
+	refused 77 work tcp://192.0.2.1:5600 -- topk -k 1
+	refused 66 work "ipc://$S/a" -- no-such-program
+	mkdir "$S/dir"
+	refused 73 farm --bind "ipc://$S/dir" <x.sae
+}
+
+@test "nobody comes: 69, both ways" {
+	refused 69 farm --bind "ipc://$S/a" --peer-timeout 1 <x.sae
+	says "no worker came within 1 s"
+	refused 69 work "ipc://$S/a" --peer-timeout 1 -- topk -k 1
+	says "no farm came within 1 s"
+}
+
+# feed FILE: a farm that reads $T/pipe, into which `>&9` writes
+feed() {
+	mkfifo "$T/pipe"
+	start farm farm --bind "ipc://$S/a" -i "$T/pipe" -o "$T/out" "$@"
+	exec 9>"$T/pipe"
+}
+
+@test "a farm whose input fails fails, and so do its workers" {
+	feed
+	start w1 work -v "ipc://$S/a" -- "${EACH[@]}" 9>&-
+	until_says w1 "works for the farm"
+	head -c -1 x.sae >&9
+	exec 9>&-
+	ends farm 65
+	one_line farm
+	ends w1 69
+	says "the farm failed: "
+	[[ ! -e $T/out ]] || problem "it wrote a file"
+}
+
+@test "a worker with another model is refused" {
+	plant-embeddings --rows 1 --dim 8 --concepts 12 --seed 6 --truth "$T/other.msae" >"$T/none"
+	"${EACH[@]}" <x.sae >"$T/plain"
+	feed -v
+	start w1 work "ipc://$S/a" -v -- "${EACH[@]}" 9>&-
+	head -c 1500 x.sae >&9
+	until_says w1 "works for the farm"
+	sleep 0.3 # it answers what there is
+	start w2 work "ipc://$S/a" -v -- sae-encode -m "$T/other.msae" 9>&-
+	until_says w2 "works for the farm"
+	tail -c +1501 x.sae >&9
+	exec 9>&-
+	ends w2 65
+	says "refused by the farm: "
+	says "another model"
+	ends farm 0
+	says "refused"
+	ends w1 0
+	same "$T/out" "$T/plain"
+}
+
+@test "a command that reads everything before it answers is found out" {
+	start w1 work "ipc://$S/a" --child-timeout 1 -- normalize --fit
+	refused 69 farm --bind "ipc://$S/a" --peer-timeout 1 -i raw.sae
+	ends w1 70
+	says "took longer than --child-timeout"
+}
+
+@test "a command that cannot start is the worker's trouble, not the farm's" {
+	start w1 work "ipc://$S/a" -- sae-encode -m no/such/model
+	start w2 work "ipc://$S/a" -- sh -c 'exit 127'
+	start farm farm --bind "ipc://$S/a" -i x.sae -o "$T/out"
+	ends w1 66
+	ends w2 66
+	start w3 work "ipc://$S/a" -- "${EACH[@]}"
+	ends farm 0
+	ends w3 0
+	"${EACH[@]}" <x.sae >"$T/plain"
+	same "$T/out" "$T/plain"
+}
+
+# ---- faults ----
+
+# odd DEED [ARGS]: a command that passes frames on, and does that deed
+odd() { echo "$PYTHON" "$TESTS/odd.py" "$@"; }
+
+@test "a child that dies, hangs, or writes nonsense is started again" {
+	need_python
+	local deed
+	for deed in crash hang garbage flood torn loud; do
+		case=$deed
+		start w1 work "ipc://$S/$deed" --child-timeout 1 -- $(odd $deed 20 "$T/$deed")
+		ok farm --bind "ipc://$S/$deed" -i x.sae -o "$T/out"
+		same "$T/out" x.sae
+		ends w1 0
+		says "starting it again"
+		[[ -e $T/$deed ]] || problem "nothing happened"
+	done
+}
+
+@test "a frame that nobody can do stops the run, and is named" {
+	need_python
+	local deed n
+	for deed in crash garbage loud; do
+		for n in 1 4; do
+			case="$deed, $n workers"
+			for ((i = 0; i < n; i++)); do
+				start w$i work "ipc://$S/$deed$n" --peer-timeout 5 -- $(odd $deed 20)
+			done
+			refused 65 farm --bind "ipc://$S/$deed$n" -i x.sae -o "$T/out"
+			says "frame 1 (rows 16-31): workers failed on it"
+			[[ $deed != loud ]] || says "does not like this frame"
+			[[ ! -e $T/out ]] || problem "it wrote a file"
+			for ((i = 0; i < n; i++)); do
+				ends w$i 65 69 70
+			done
+		done
+	done
+}
+
+@test "a slow worker and a hung child do not hold the others up" {
+	need_python
+	start slow work "ipc://$S/a" --credit 4 -- $(odd slow 2500)
+	start hung work "ipc://$S/a" --child-timeout 0 -- $(odd hang 5)
+	start quick work "ipc://$S/a" --peer-timeout 5 -- $(odd pass)
+	ok farm --bind "ipc://$S/a" -i x.sae -o "$T/out"
+	same "$T/out" x.sae
+	ends quick 0 69
+}
+
+@test "SIGTERM: a worker finishes what it has and leaves" {
+	need_python
+	feed -v
+	start w1 work -v "ipc://$S/a" -- $(odd slow 300) 9>&-
+	until_says w1 "works for the farm"
+	cat x.sae >&9
+	exec 9>&-
+	sleep 0.5
+	kill -TERM "$pid_w1"
+	start w2 work "ipc://$S/a" -- $(odd pass)
+	ends w1 0
+	ends farm 0
+	says "finishes what it has"
+	ends w2 0
+	same "$T/out" x.sae
+}
+
+@test "SIGTERM: a farm stops with 143, with a journal 75, and goes on" {
+	need_python
+	local keep code
+	for keep in "" "--resume $T/journal"; do
+		case="farm $keep"
+		rm -f "$T/pipe"
+		feed $keep
+		start w1 work "ipc://$S/a" -v --peer-timeout 6 -- $(odd slow 100) 9>&-
+		until_says w1 "works for the farm"
+		head -c $(($(wc -c <x.sae) - 40)) x.sae >&9
+		sleep 0.3
+		kill -TERM "$pid_farm"
+		if [[ $keep ]]; then code=75; else code=143; fi
+		ends farm $code
+		exec 9>&-
+		says "stopped: by a signal"
+		[[ ! -e $T/out ]] || problem "it wrote a file"
+		if [[ $keep ]]; then
+			says "--resume $T/journal"
+			ok farm --bind "ipc://$S/a" -i x.sae -o "$T/out" $keep
+			same "$T/out" x.sae
+			ends w1 0 69 # the journal may have had all
+			# and now that it has everything, nobody is needed
+			ok farm --bind "ipc://$S/a" -i x.sae -o "$T/out2" $keep
+			same "$T/out2" x.sae
+			refused 65 farm --bind "ipc://$S/a" -i raw.sae $keep
+			says "is of another input"
+		else
+			ends w1 69
+		fi
+		rm -f "$T/w1.err" "$T/farm.err"
+	done
+	cp x.sae "$T/precious"
+	refused 65 farm --bind "ipc://$S/a" -i x.sae --resume "$T/precious"
+	says "no farm's journal"
+	same "$T/precious" x.sae
+}
+
+@test "a journal that is torn anywhere is cut there" {
+	local n size
+	start w1 work "ipc://$S/a" -- "${EACH[@]}"
+	ok farm --bind "ipc://$S/a" -i x.sae -o "$T/plain" --resume "$T/whole"
+	ends w1 0
+	size=$(wc -c <"$T/whole")
+	for n in 0 1 10 25 30 200 $((size / 2)) $((size - 30)) $((size - 1)); do
+		case="cut at $n of $size"
+		head -c "$n" "$T/whole" >"$T/journal"
+		start w1 work "ipc://$S/a" --peer-timeout 1 -- "${EACH[@]}"
+		ok farm --bind "ipc://$S/a" -i x.sae -o "$T/out" --resume "$T/journal"
+		ends w1 0 69 # not needed where all was there
+		same "$T/out" "$T/plain"
+		same "$T/journal" "$T/whole"
+	done
+}
+
+# rnd N: 0..N-1, the same for the same seed
+rnd() {
+	seed=$(((seed * 1103515245 + 12345) % 2147483648))
+	drawn=$(((seed >> 12) % $1))
+}
+
+hire() {
+	nhired=$((nhired + 1))
+	start "h$nhired" work "ipc://$S/$1" --peer-timeout 9 --credit $((1 + nhired % 4)) -- "${HEAVY[@]}"
+	local p=pid_h$nhired
+	staff+=("${!p}")
+}
+
+# What happens to a worker, by the throw of a die. The first hired is spared
+# what nobody comes back from, so that every schedule ends.
+mishap() {
+	local w p
+	rnd ${#staff[@]}
+	w=$drawn p=${staff[$drawn]}
+	rnd 7
+	case $drawn in
+	0) ((w)) && kill -KILL "$p" ;;
+	1) ((w)) && kill -STOP "$p" ;;
+	2) kill -STOP "$p" && sleep 0.2 && kill -CONT "$p" ;;
+	3) ((w)) && kill -TERM "$p" ;;
+	4) for p in $(cat "/proc/$p/task/$p/children"); do kill -KILL "$p"; done ;;
+	*) ((${#staff[@]} > 6)) || hire "$1" ;;
+	esac
+} 2>/dev/null
+
+# schedule SEED [resume]: one run with mishaps every few hundredths of a second.
+schedule() {
+	local turn begun=$SECONDS p farms=1
+	seed=$1 staff=() nhired=0 case="seed $1"
+	rm -f "$T/out" "$T/journal" "$T"/*.err
+	[[ -z ${2:-} ]] || local keep=(--resume "$T/journal")
+	start farm farm --bind "ipc://$S/$1" -i big.sae -o "$T/out" "${keep[@]}"
+	hire "$1"
+	hire "$1"
+	for ((turn = 0; SECONDS - begun < 25; turn++)); do
+		kill -0 "$pid_farm" 2>/dev/null || break
+		rnd 90
+		sleep "0.0$((10 + drawn))"
+		mishap "$1" || true
+		rnd 6
+		if [[ -n ${2:-} ]] && ((drawn == 0 && farms < 4)); then
+			rnd 3
+			if ((drawn)); then kill -KILL "$pid_farm"; else kill -TERM "$pid_farm"; fi 2>/dev/null || true
+			wait "$pid_farm" 2>/dev/null || true
+			[[ ! -e $T/out ]] || break # it was done
+			start farm farm --bind "ipc://$S/$1" -i big.sae -o "$T/out" "${keep[@]}"
+			farms=$((farms + 1))
+		fi
+	done
+	if [[ ! -e $T/out ]]; then
+		ends farm 0
+	fi
+	for p in "${staff[@]}"; do
+		kill -KILL "$p" 2>/dev/null || true
+		wait "$p" 2>/dev/null || true
+	done
+	same "$T/out" big.z
+	((problems == 0)) || cat "$T/farm.err"
+}
+
+schedules() {
+	local i
+	for ((i = $1; i < $1 + $2; i++)); do
+		schedule "$i" "${3:-}"
+	done
+}
+
+@test "workers killed, frozen, late, leaving, crashing: seeds 1 to 10" { schedules 1 10; }
+@test "workers killed, frozen, late, leaving, crashing: seeds 11 to 20" { schedules 11 10; }
+@test "workers killed, frozen, late, leaving, crashing: seeds 21 to 30" { schedules 21 10; }
+@test "workers killed, frozen, late, leaving, crashing: seeds 31 to 40" { schedules 31 10; }
+@test "and the farm killed or stopped, gone on with: seeds 41 to 50" { schedules 41 10 resume; }
+@test "and the farm killed or stopped, gone on with: seeds 51 to 60" { schedules 51 10 resume; }
