@@ -3,7 +3,7 @@ _msae() {
 	local cur=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[1]}
 
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "$(msae --list 2>/dev/null) help --version --help" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$(msae --list 2>/dev/null) help keygen --version --help" -- "$cur")
 	elif [[ $program == help ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(msae --list 2>/dev/null)" -- "$cur")
 	elif [[ $cur == -* ]]; then

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "sae/blas.h"
 #include "sae/simd.h"
+#include "stream/keys.h"
 
 static const struct { const char *name, *what; } programs[] = {
 	{"read-embeddings", "files of rows to a stream"},
@@ -27,6 +28,8 @@ static const struct { const char *name, *what; } programs[] = {
 	{"report", "tell what is in a stream: text, JSON, HTML"},
 	{"write-embeddings", "a column to an .npy file"},
 	{"frames", "look at a stream, check it, text and back"},
+	{"farm", "have workers on other machines do a stage's work"},
+	{"work", "do a stage's work for a farm"},
 };
 #define NPROGRAMS (sizeof programs / sizeof *programs)
 
@@ -66,12 +69,30 @@ usage(FILE *to)
 	fputs("msae - tells what embeddings mean, one small program a step\n\n"
 	      "Usage: msae PROGRAM [options]        run a program\n"
 	      "       msae help [PROGRAM]           this, or a program's help\n"
+	      "       msae keygen NAME              keys for --keys: NAME and NAME_secret\n"
 	      "       msae --version                version, compiler, BLAS, CPU path\n\nPrograms:\n", to);
 	for (i = 0; i < NPROGRAMS; i++)
 		fprintf(to, "  %-18s%s\n", programs[i].name, programs[i].what);
 	fputs("\nExample:\n"
 	      "  msae read-embeddings photos.npy | msae normalize -m clip.msae |\n"
 	      "    msae sae-encode -m clip.msae -k 32 | msae concept-score -c concepts.json | msae report\n", to);
+}
+
+static int
+keygen(int n, char **names)
+{
+	struct err e = {0};
+
+	if (n != 1) {
+		fputs("msae: keygen: needs one name, of the files to be made; try: msae help\n", stderr);
+		return CODE_USAGE;
+	}
+	if (keys_generate(names[0], &e)) {
+		fprintf(stderr, "msae: %s\n", e.text);
+		return e.code;
+	}
+	printf("%s         the public key: give it to the other side\n%s_secret  both keys: keep it, for --keys\n", names[0], names[0]);
+	return 0;
 }
 
 static int
@@ -144,6 +165,8 @@ main(int argc, char **argv)
 			puts(programs[i].name);
 		return done(0);
 	}
+	if (!strcmp(argv[1], "keygen"))
+		return done(keygen(argc - 2, argv + 2));
 	if (argv[1][0] == '-') {
 		fprintf(stderr, "msae: %s: no such option; try: msae help\n", argv[1]);
 		return CODE_USAGE;

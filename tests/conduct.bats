@@ -37,7 +37,7 @@ source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
 '
-PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames'
+PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames farm work'
 
 setup_file() {
 	pick_python

@@ -32,6 +32,12 @@ teardown() {
 	((problems == 0)) || { echo "$problems wrong"; return 1; }
 }
 
+# A port nobody uses now, in $PORT.
+port() {
+	PORT=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+	while (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do PORT=$((PORT + 1)); done
+}
+
 EACH=(sae-encode -m m.msae)
 HEAVY=(sae-encode -m big.msae -k 8 -t 1)
 
@@ -229,6 +235,121 @@ feed() {
 	ends w3 0
 	"${EACH[@]}" <x.sae >"$T/plain"
 	same "$T/out" "$T/plain"
+}
+
+# ---- keys ----
+
+@test "msae keygen makes a pair, once" {
+	cd "$T"
+	ok msae keygen me
+	[[ $(ls -l me_secret) == -rw-------* ]] || problem "the secret may be read: $(ls -l me_secret)"
+	grep -q secret-key me_secret || problem "no secret in it"
+	! grep -q secret me || problem "a secret in the public file"
+	cp me_secret before
+	refused 73 msae keygen me
+	same me_secret before
+	refused 64 msae keygen
+	refused 73 msae keygen no/such/place
+}
+
+@test "with the right keys the bytes are the same, over tcp, for links too" {
+	cd "$T"
+	W=$BATS_FILE_TMPDIR/world
+	port
+	msae keygen farm >said
+	msae keygen one >said
+	msae keygen two >said
+	mkdir known
+	cp one two known
+	cp one czmq_style
+	sed -i '1i #   ****  Generated on 2024-01-01 00:00:00 by CZMQ  ****' czmq_style
+	"${EACH[@]}" -m "$W/m.msae" <"$W/x.sae" >plain
+	start farm farm --bind "tcp://127.0.0.1:$PORT" --keys farm_secret --peers known -i "$W/x.sae" -o out
+	start w1 work "tcp://127.0.0.1:$PORT" --keys one_secret --peers farm --peer-timeout 3 -- "${EACH[@]}" -m "$W/m.msae"
+	start w2 work "tcp://127.0.0.1:$PORT" --keys two_secret --peers farm --peer-timeout 3 -- "${EACH[@]}" -m "$W/m.msae"
+	ends farm 0
+	ends w1 0 69
+	ends w2 0 69
+	same out plain
+	start link topk -k 2 -i "@tcp://127.0.0.1:$PORT" -o linked --keys farm_secret --peers czmq_style
+	ok "${EACH[@]}" -m "$W/m.msae" -i "$W/x.sae" -o "tcp://127.0.0.1:$PORT" --keys one_secret --peers farm
+	ends link 0
+	topk -k 2 <plain >expected
+	same linked expected
+}
+
+@test "wrong keys, no keys, and secrets that others can read" {
+	cd "$T"
+	W=$BATS_FILE_TMPDIR/world
+	port
+	for name in farm one two stranger; do msae keygen $name >said; done
+	mkdir known
+	cp one known
+	W=$BATS_FILE_TMPDIR/world
+	mkfifo pipe
+	start farm farm -v --bind "tcp://127.0.0.1:$PORT" --keys farm_secret --peers known -i pipe -o out
+	exec 9>pipe
+	local at="tcp://127.0.0.1:$PORT" cmd=(topk -k 2 --column x)
+	# not on the list: told so
+	refused 77 work "$at" --keys two_secret --peers farm --peer-timeout 3 -- "${cmd[@]}"
+	says "our key is refused"
+	refused 77 topk -k 1 -i "$at" --keys two_secret --peers farm --peer-timeout 3
+	# no key, or another farm expected: nothing comes of it
+	refused 69 work "$at" --peer-timeout 1 -- "${cmd[@]}"
+	refused 69 work "$at" --keys one_secret --peers stranger --peer-timeout 1 -- "${cmd[@]}"
+	until_says farm "a worker was refused"
+	! grep -q "came" farm.err || problem "one of them was let in"
+	# none of it did harm
+	cat "$W/x.sae" >&9
+	exec 9>&-
+	start w1 work "$at" --keys one_secret --peers farm -- "${cmd[@]}"
+	ends farm 0
+	ends w1 0
+	"${cmd[@]}" <"$W/x.sae" >plain
+	same out plain
+	chmod 640 one_secret
+	refused 77 work "$at" --keys one_secret --peers farm -- "${cmd[@]}"
+	says "others may read this secret"
+	refused 65 work "$at" --keys one --peers farm -- "${cmd[@]}"
+	refused 66 work "$at" --keys nothing --peers farm -- "${cmd[@]}"
+	refused 64 work "$at" --peers farm -- "${cmd[@]}"
+	refused 66 work "$at" --keys two_secret --peers nothing -- "${cmd[@]}"
+	refused 77 work "$at" --keys two_secret --peers . -- "${cmd[@]}" # which of them?
+	says "--peers FILE"
+	mkdir empty
+	refused 77 farm --bind "$at" --keys two_secret --peers empty -i "$W/x.sae"
+	says "nobody could come in"
+	sed 's/public-key = "...../public-key = "00000/' two_secret >mixed
+	chmod 600 mixed
+	refused 65 work "$at" --keys mixed --peers farm -- "${cmd[@]}"
+}
+
+# ---- guests that are no workers ----
+
+@test "those who say nothing, nonsense, too much, or are a thousand" {
+	need_python
+	local secured
+	port
+	(cd "$T" && msae keygen farm && msae keygen one && mkdir known && cp one known) >/dev/null
+	for secured in "" "--keys $T/farm_secret --peers $T/known"; do
+		case="farm $secured"
+		rm -f "$T/pipe" "$T/farm.err"
+		mkfifo "$T/pipe"
+		start farm farm --bind "tcp://127.0.0.1:$PORT" $secured -i "$T/pipe" -o "$T/out"
+		exec 9>"$T/pipe"
+		start guests "$PYTHON" "$TESTS/guests.py" "$PORT" 9>&-
+		until_says guests "all there"
+		[[ -z $secured ]] || secured="--keys $T/one_secret --peers $T/farm"
+		start w1 work "tcp://127.0.0.1:$PORT" $secured -- "${EACH[@]}" 9>&-
+		cat x.sae >&9
+		exec 9>&-
+		ends farm 0
+		ends w1 0
+		"${EACH[@]}" <x.sae >"$T/plain"
+		same "$T/out" "$T/plain"
+		kill "$pid_guests" && wait "$pid_guests" || true
+		rm -f "$T/guests.err" "$T/w1.err"
+	done
 }
 
 # ---- faults ----

@@ -81,7 +81,7 @@ struct program {
 };
 
 struct common {
-	const char *in, *out, *status;
+	const char *in, *out, *status, *keys, *peers;
 	uint64_t threads, max_frame, peer_timeout;
 	bool quiet, verbose, no_prov, force, insecure, help, version, man, list;
 };
@@ -93,6 +93,7 @@ struct run {
 	char **argv;
 	struct common common;
 	struct err err;
+	struct keyring *keys; /* --keys, or NULL */
 	struct pool *pool;   /* common.threads wide; made before start */
 	const char *cpu;     /* $MSAE_CPU or NULL: for simd_for */
 	struct stream *in, *out;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/private.h"
+#include "stream/keys.h"
 
 #define MAX_THREADS 1024
 
@@ -79,7 +80,7 @@ run_transport(const struct run *r)
 {
 	return (struct transport_opts){
 		.max_frame = r->common.max_frame, .peer_timeout = (unsigned)r->common.peer_timeout,
-		.insecure = r->common.insecure, .stop = signals_stop(), .notice = r->common.quiet ? NULL : notice,
+		.insecure = r->common.insecure, .keys = r->keys, .stop = signals_stop(), .notice = r->common.quiet ? NULL : notice,
 	};
 }
 
@@ -303,6 +304,10 @@ check_common(struct run *r)
 		return run_usage(r, "%s: operands are not expected", r->argv[0]);
 	if (!reads_stream(r) && strcmp(c->in, "-"))
 		return run_usage(r, "-i: reads no stream");
+	if (c->peers && !c->keys)
+		return run_usage(r, "--peers goes with --keys");
+	if (c->keys && !(r->keys = keys_load(c->keys, c->peers, &r->err)))
+		return r->err.code;
 	r->cpu = getenv("MSAE_CPU");
 	r->pool = pool_new((unsigned)c->threads, &r->err);
 	return r->pool ? 0 : r->err.code;
@@ -346,6 +351,7 @@ main(int argc, char **argv)
 	head_free(&r.head);
 	csr_free(&r.sorted);
 	pool_free(r.pool);
+	keys_free(r.keys);
 	progress_free(&r);
 	free(r.self);
 	return code;

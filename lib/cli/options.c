@@ -19,6 +19,8 @@ static const struct opt common_opts[] = {
 	{0, "max-frame", OPT_K_SIZE, C(max_frame), "SIZE", "largest frame read or written (default 64M)"},
 	{0, "status", OPT_K_STR, C(status), "FILE", "keep FILE up to date with counts, in Prometheus' text form"},
 	{0, "peer-timeout", OPT_K_UINT, C(peer_timeout), "SECONDS", "wait that long for a peer at a socket (default 60, 0: for ever)"},
+	{0, "keys", OPT_K_STR, C(keys), "FILE", "encrypt sockets: our secret file, made by `msae keygen`"},
+	{0, "peers", OPT_K_STR, C(peers), "PATH", "who may be at the other side: a public file, or a directory\nof them (default: the directory --keys is in)"},
 	{0, "insecure", OPT_K_FLAG, C(insecure), NULL, "allow sockets beyond this machine without keys"},
 	{0, "no-prov", OPT_K_FLAG, C(no_prov), NULL, "add no provenance entry to the stream's head"},
 	{0, "force", OPT_K_FLAG, C(force), NULL, "write binary to a terminal all the same"},

@@ -43,7 +43,7 @@ struct farm {
 	struct item *leaving;     /* that the writer had no room for */
 	int wake[2];
 	uint64_t run, replayed;
-	bool read_done, draining, warned_none, warned_foreign;
+	bool read_done, draining, warned_none, warned_foreign, warned_key;
 	double none_since;        /* that there is work and nobody to do it; 0: there is */
 	double drain_until;
 	struct err err;
@@ -373,10 +373,15 @@ hear(struct farm *f)
 	struct parcel p;
 	int fd, w, i, r = 1;
 
-	while (wire_event(f->wire, &what, &fd))
+	while (wire_event(f->wire, &what, &fd)) {
+		if (what == WIRE_REFUSED && !f->warned_key) {
+			notice(f, "%s: a worker was refused: its key is not among --peers%s", wire_name(f->wire), "");
+			f->warned_key = true;
+		}
 		for (w = 0; what == WIRE_DOWN && w < f->nsessions; w++)
 			if (f->sessions[w].there && f->sessions[w].peer.fd == fd)
 				lost(f, w, "its connection broke");
+	}
 	for (i = 0; i < MESSAGES_A_TURN && (r = wire_recv(f->wire, &from, &p, &f->err)) > 0; i++) {
 		on_message(f, &from, &p);
 		parcel_free(&p);

@@ -274,6 +274,8 @@ hear(struct worker *w)
 	int fd, r;
 
 	while (wire_event(w->wire, &what, &fd)) {
+		if (what == WIRE_REFUSED)
+			return err_set(&w->err, CODE_REFUSED, "%s: our key is refused there", wire_name(w->wire));
 		if (what == WIRE_DOWN && w->greeted) {
 			/* what came before it broke may say why */
 			while (!w->err.code && !w->over && (r = wire_recv(w->wire, &from, &p, &w->err)) > 0) {

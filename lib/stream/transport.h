@@ -16,11 +16,13 @@
 #include "base/mem.h"
 
 struct transport;
+struct keyring;
 
 struct transport_opts {
 	uint64_t max_frame;       /* bytes */
 	unsigned peer_timeout;    /* seconds to wait for a peer; 0: for ever */
-	bool insecure;            /* allow plain links beyond this machine */
+	bool insecure;            /* allow links beyond this machine without keys */
+	const struct keyring *keys; /* CURVE on every link (stream/keys.h); NULL: none */
 	volatile const int *stop; /* not NULL and set: stop waiting for input */
 	void (*notice)(const char *text); /* one line for a person; may be NULL */
 	const char *name;         /* what messages call the input; NULL: its own name */

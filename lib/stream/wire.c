@@ -60,12 +60,13 @@ wire_open(const char *endpoint, uint64_t max_message, int queue, const struct tr
 		return NULL;
 	}
 	w->z.path.lock = -1;
-	if (zaddress_parse(&w->z.address, endpoint, e) || zaddress_check(&w->z.address, endpoint, o->insecure, e)) {
+	if (zaddress_parse(&w->z.address, endpoint, e) || zaddress_check(&w->z.address, endpoint, o->insecure || o->keys, e)) {
 		free(w);
 		return NULL;
 	}
 	text_printable(w->name, sizeof w->name, w->z.address.text, strlen(w->z.address.text));
 	w->z.name = w->name;
+	w->z.keys = o->keys;
 	w->z.high_water = queue;
 	w->z.max_message = max_message;
 	if (zsock_start(&w->z, e)) {
@@ -133,7 +134,7 @@ wire_event(struct wire *w, enum wire_event *what, int *fd)
 	while (zsock_event(&w->z, &event, fd)) {
 		if (event == ZMQ_EVENT_ACCEPTED)
 			continue;
-		*what = event == ZMQ_EVENT_DISCONNECTED ? WIRE_DOWN : WIRE_UP;
+		*what = event == ZMQ_EVENT_DISCONNECTED ? WIRE_DOWN : event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH ? WIRE_REFUSED : WIRE_UP;
 		return true;
 	}
 	return false;

@@ -28,6 +28,7 @@ struct wire_peer {
 
 enum wire_event {
 	WIRE_UP,  /* connecting side: a connection stands */
+	WIRE_REFUSED, /* a key was: theirs here, or ours there */
 	WIRE_DOWN /* a connection is gone: after the messages that came over it */
 };
 

@@ -124,7 +124,7 @@ zaddress_check(const struct zaddress *a, const char *endpoint, bool allowed, str
 	text_printable(name, sizeof name, a->text, strlen(a->text));
 	if (!a->local && !allowed)
 		return err_set(e, CODE_REFUSED, "%s: refused: the link would be unprotected, anyone on the network could read it and write to it; "
-		               "lead a tunnel to 127.0.0.1, or allow it with --insecure", name);
+		               "give it --keys, lead a tunnel to 127.0.0.1, or allow it with --insecure", name);
 	if (!a->bound && !strncmp(a->text, "tcp://*", 7))
 		return malformed(endpoint, "* can be bound, not connected to", e);
 	return 0;

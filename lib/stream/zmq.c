@@ -51,6 +51,7 @@ struct link {
 	bool shaken;       /* a connection stands */
 	bool greeted;      /* our hello is on it */
 	bool broken;       /* it broke again: a fresh socket is needed */
+	bool refused;      /* the other side does not know our key */
 	/* bound */
 	int *live;         /* file descriptors of the connections that stand */
 	size_t nlive, live_cap;
@@ -63,7 +64,7 @@ struct link {
 	bool over;         /* the end of input was sent, or received */
 	bool done;         /* writer: and acknowledged */
 	uint64_t credit;   /* writer: messages that may be sent */
-	bool told_wait, told_busy, told_stranger;
+	bool told_wait, told_busy, told_stranger, told_key;
 };
 
 static const char *
@@ -148,6 +149,8 @@ on_event(struct link *l, unsigned event, int fd)
 		add_live(l, fd);
 	} else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
 		l->shaken = true;
+	} else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) {
+		l->refused = true;
 	} else if (event == ZMQ_EVENT_DISCONNECTED) {
 		forget_live(l, fd);
 		if (!l->linked)
@@ -406,6 +409,10 @@ meet(struct link *l, struct err *e)
 	int r;
 
 	while (!(r = l->z.address.bound ? greet(l, e) : approach(l, e))) {
+		if (l->refused && !l->z.address.bound)
+			return err_set(e, CODE_REFUSED, "%s: our key is refused there", l->base.name);
+		if (l->refused)
+			tell(l, &l->told_key, "a peer was refused: its key is not among --peers");
 		if (limit && clock_now() - start >= limit)
 			return err_set(e, CODE_UNAVAILABLE, "%s: no %s came within %u s", l->base.name, peer_role(l), limit);
 		if (clock_now() - start >= NOTICE_SECONDS) {
@@ -635,11 +642,12 @@ start(struct link *l, const char *endpoint, struct err *e)
 	if (zaddress_parse(&z->address, endpoint, e))
 		return e->code;
 	text_printable(l->base.name, sizeof l->base.name, z->address.text, strlen(z->address.text));
-	if (zaddress_check(&z->address, endpoint, l->base.opts.insecure, e))
+	if (zaddress_check(&z->address, endpoint, l->base.opts.insecure || l->base.opts.keys, e))
 		return e->code;
 	z->name = l->base.name;
 	z->high_water = HIGH_WATER;
 	z->max_message = l->base.opts.max_frame;
+	z->keys = l->base.opts.keys;
 	z->stop = l->base.opts.stop;
 	return zsock_start(z, e) ? e->code : meet(l, e);
 }

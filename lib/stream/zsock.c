@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SPARE (64 << 10) /* so that a frame just too large is refused by name */
 
@@ -52,6 +53,23 @@ set_options(struct zsock *z)
 	return zmq_setsockopt(z->socket, ZMQ_MAXMSGSIZE, &max, sizeof max);
 }
 
+/* The side that is bound has the list of who may come. Its handler is bound
+ * before this socket is: should it ever not answer, no handshake ends. */
+static int
+set_keys(struct zsock *z)
+{
+	const struct keyring *k = z->keys;
+	int one = 1;
+	char server[KEY_TEXT];
+
+	if (zmq_setsockopt(z->socket, ZMQ_CURVE_PUBLICKEY, k->public, KEY_TEXT - 1) || zmq_setsockopt(z->socket, ZMQ_CURVE_SECRETKEY, k->secret, KEY_TEXT - 1))
+		return -1;
+	if (z->address.bound)
+		return zmq_setsockopt(z->socket, ZMQ_CURVE_SERVER, &one, sizeof one) || zmq_setsockopt(z->socket, ZMQ_ZAP_DOMAIN, "msae", 4) ? -1 : 0;
+	zmq_z85_encode(server, k->peers[0], KEY_BYTES);
+	return zmq_setsockopt(z->socket, ZMQ_CURVE_SERVERKEY, server, KEY_TEXT - 1);
+}
+
 static int
 open_monitor(struct zsock *z)
 {
@@ -59,7 +77,7 @@ open_monitor(struct zsock *z)
 	int none = 0;
 
 	snprintf(name, sizeof name, "inproc://monitor-%u", z->opened++);
-	if (zmq_socket_monitor(z->socket, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED))
+	if (zmq_socket_monitor(z->socket, name, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED))
 		return -1;
 	z->monitor = zmq_socket(z->context, ZMQ_PAIR);
 	/* without bound, or a thousand port probes during one long computation
@@ -74,11 +92,14 @@ int
 zsock_open(struct zsock *z, struct err *e)
 {
 	z->socket = zmq_socket(z->context, z->address.bound ? ZMQ_ROUTER : ZMQ_DEALER);
-	if (!z->socket || set_options(z) || open_monitor(z))
+	if (!z->socket || set_options(z) || (z->keys && set_keys(z)) || open_monitor(z))
 		return zsock_fail(z, CODE_TRYAGAIN, "cannot make a socket", e);
 	if (z->address.bound ? zmq_bind(z->socket, z->address.text) : zmq_connect(z->socket, z->address.text))
 		return zsock_fail(z, CODE_UNAVAILABLE, z->address.bound ? "cannot bind" : "cannot connect", e);
 	z->path.placed = true;
+	/* whoever may write to it may connect */
+	if (z->address.bound && *z->address.path && chmod(z->address.path, 0600))
+		return err_sys(e, CODE_UNAVAILABLE, "%s: cannot make it private", z->name);
 	return 0;
 }
 
@@ -96,14 +117,28 @@ zsock_close(struct zsock *z)
 	z->monitor = z->socket = NULL;
 }
 
+static int
+check_keys(const struct zsock *z, struct err *e)
+{
+	if (!z->keys || (z->address.bound ? z->keys->npeers > 0 : z->keys->npeers == 1))
+		return 0;
+	if (z->address.bound)
+		return err_set(e, CODE_REFUSED, "%s: nobody could come in: there is no public key but ours; name some with --peers DIR", z->name);
+	return err_set(e, CODE_REFUSED, "%s: whose key must be there? --peers FILE names the one public file (%zu are beside ours)", z->name, z->keys->npeers);
+}
+
 int
 zsock_start(struct zsock *z, struct err *e)
 {
+	if (check_keys(z, e))
+		return e->code;
 	if (z->address.bound && *z->address.path && zpath_claim(&z->path, z->address.path, z->name, e))
 		return e->code;
 	z->context = zmq_ctx_new();
 	if (!z->context)
 		return zsock_fail(z, CODE_TRYAGAIN, "cannot start ZeroMQ", e);
+	if (z->keys && z->address.bound && zap_start(&z->zap, z->context, z->keys, e))
+		return e->code;
 	return zsock_open(z, e);
 }
 
@@ -114,6 +149,7 @@ zsock_end(struct zsock *z)
 	if (z->context)
 		while (zmq_ctx_term(z->context) && zmq_errno() == EINTR)
 			;
+	zap_join(&z->zap);
 	z->context = NULL;
 	zpath_release(&z->path);
 }

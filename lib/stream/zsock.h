@@ -11,20 +11,24 @@
 #include <zmq.h>
 
 #include "base/error.h"
+#include "stream/keys.h"
 #include "stream/zaddress.h"
+#include "stream/zap.h"
 #include "stream/zpath.h"
 
 #define ZSOCK_ID 255 /* bytes of ZeroMQ's longest routing id */
 
-/* Start from {.path.lock = -1} and what the first five fields say. */
+/* Start from {.path.lock = -1} and what the first six fields say. */
 struct zsock {
 	const char *name;          /* for messages; the caller's */
 	struct zaddress address;
 	int high_water;            /* messages queued for, and from, one peer */
 	uint64_t max_message;      /* bytes */
+	const struct keyring *keys; /* or NULL: no CURVE */
 	volatile const int *stop;  /* may be NULL */
 
 	struct zpath path;
+	struct zap zap;
 	void *context, *socket;
 	void *monitor;             /* tells of connections that come and go */
 	unsigned opened;           /* sockets so far: their monitors need names of their own */
@@ -48,7 +52,7 @@ void zsock_close(struct zsock *z);
 void zsock_linger(struct zsock *z, int ms);
 
 /* The next of the monitor's events: a connection accepted, shaken hands with,
- * or gone. libzmq tells of a broken connection after the messages that came
+ * refused for its key, or gone. libzmq tells of a broken connection after the messages that came
  * over it. False when there is none now. */
 bool zsock_event(struct zsock *z, unsigned *event, int *fd);
 /* Waits ms at most for an event or (for_messages) a message. CODE_TRYAGAIN
