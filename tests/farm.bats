@@ -473,6 +473,19 @@ odd() { echo "$PYTHON" "$TESTS/odd.py" "$@"; }
 	done
 }
 
+@test "three hosts, a cable cut and mended, another cut for good" {
+	need_python
+	local way
+	for way in -n -Urn none; do
+		[[ $way == none ]] || ! unshare $way ip link add probe type veth peer name probe2 2>/dev/null || break
+	done
+	command -v ip >/dev/null && [[ $way != none ]] || skip "no right to make network namespaces"
+	LIMIT=70 try unshare $way "$TESTS/hosts" big.sae "$T/out" $(odd slow 130)
+	status_is 0
+	says "what it had is dealt again"
+	same "$T/out" big.sae
+}
+
 # rnd N: 0..N-1, the same for the same seed
 rnd() {
 	seed=$(((seed * 1103515245 + 12345) % 2147483648))

@@ -27,6 +27,8 @@ answer_add(struct answer *a, const unsigned char *p, size_t size, struct err *e)
 {
 	size_t pad = -a->bytes.len & (MEM_ALIGN - 1);
 
+	if (!size)
+		return err_set(e, CODE_DATA, "an empty frame");
 	if (buf_reserve(&a->bytes, pad + size, e))
 		return e->code;
 	memset(a->bytes.data + a->bytes.len, 0, pad);
