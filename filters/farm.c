@@ -8,6 +8,7 @@
 struct self {
 	const char *bind, *resume;
 	uint64_t window;
+	bool progress;
 	struct farm *farm;
 };
 
@@ -15,14 +16,46 @@ static const struct opt opts[] = {
 	OPT_STR(0, "bind", struct self, bind, "EP", "where workers come to: tcp://HOST:PORT or ipc://PATH (needed)"),
 	OPT_STR(0, "resume", struct self, resume, "FILE", "keep there what was computed, and go on with it after a stop;\nthe input must be the same"),
 	OPT_SIZE(0, "window", struct self, window, "SIZE", "memory for frames in hand (default 512M)"),
+	OPT_FLAG(0, "progress", struct self, progress, "show on the terminal what each worker does"),
 	OPT_END
 };
 static const struct self defaults = {.window = 512u << 20};
 
+#define TABLE_WORKERS 20
+
+/* A line for all, a line a worker. */
+static void
+show(struct run *r)
+{
+	struct self *s = r->self;
+	struct deal_counts c = farm_counts(s->farm);
+	struct stream_counts out = stream_counts(r->out);
+	struct farm_worker w;
+	double elapsed = run_elapsed(r);
+	char text[TABLE_WORKERS * 120 + 400];
+	int i, n, shown = 0;
+
+	n = snprintf(text, sizeof text, "%s: %llu rows out, %.0f rows/s, %u workers; frames: %zu waiting, %zu out, %zu done before their turn; %llu dealt again\n",
+	             r->program->name, (unsigned long long)out.rows, elapsed > 0 ? (double)out.rows / elapsed : 0, c.workers, c.waiting, c.out, c.ready,
+	             (unsigned long long)c.redealt);
+	for (i = 0; farm_worker(s->farm, i, &w) && shown < TABLE_WORKERS; i++)
+		if (w.deal.there && ++shown)
+			n += snprintf(text + n, sizeof text - (size_t)n, "  %-32.32s %9llu frames  %3u in hand  %9.1f ms a frame  %3llu failed\n", w.name,
+			              (unsigned long long)w.deal.done, w.deal.held, w.deal.done ? 1e3 * w.computing / (double)w.deal.done : 0,
+			              (unsigned long long)w.deal.failed);
+	run_progress_table(r, text);
+}
+
 static void
 tick(void *arg)
 {
-	run_tick(arg);
+	struct run *r = arg;
+
+	run_alive(r);
+	if (((struct self *)r->self)->progress)
+		show(r);
+	else
+		run_tick(r);
 }
 
 static int
@@ -39,6 +72,8 @@ start(struct run *r)
 	if (s->resume && !*s->resume)
 		return run_usage(r, "--resume needs the name of a file");
 	s->farm = farm_new(&o, &r->err);
+	if (s->farm)
+		run_notify(r, "READY=1");
 	return s->farm ? 0 : r->err.code;
 }
 
@@ -58,7 +93,7 @@ metrics(struct run *r, FILE *to)
 	struct farm_worker w;
 	double computing = 0;
 	char labels[128];
-	int i;
+	int i, listed = 0;
 
 	if (!s->farm)
 		return;
@@ -76,7 +111,7 @@ metrics(struct run *r, FILE *to)
 	for (i = 0; farm_worker(s->farm, i, &w); i++)
 		if (w.deal.there) {
 			snprintf(labels, sizeof labels, "worker=\"%d\"", i);
-			run_metric(r, to, "farm_worker_frames", computing ? NULL : "gauge", labels, (double)w.deal.done);
+			run_metric(r, to, "farm_worker_frames", listed++ ? NULL : "gauge", labels, (double)w.deal.done);
 			computing += w.computing;
 		}
 	run_metric(r, to, "farm_compute_seconds", "gauge", "", computing);

@@ -26,8 +26,9 @@ static const struct self defaults = {.credit = 3, .child_timeout = 300};
 static void
 tick(void *arg, bool busy)
 {
-	(void)busy;
 	run_tick(arg);
+	if (!busy) /* a frame that takes too long is what the watchdog is for */
+		run_alive(arg);
 }
 
 static int
@@ -56,6 +57,8 @@ start(struct run *r)
 	o.name = s->name ? s->name : s->host;
 	signal(SIGPIPE, SIG_IGN); /* a command that ends is no reason to end */
 	s->worker = worker_new(&o, &r->err);
+	if (s->worker)
+		run_notify(r, "READY=1");
 	return s->worker ? 0 : r->err.code;
 }
 

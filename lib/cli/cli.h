@@ -108,7 +108,7 @@ struct run {
 	FILE *text_file;
 	struct outfile text_out;
 	struct progress *progress;
-	double started, status_due;
+	double started, status_due, alive_due;
 };
 
 extern const struct program program;
@@ -180,9 +180,17 @@ void run_progress(struct run *r, uint64_t done, uint64_t total);
 void run_progress_line(struct run *r, const char *text);
 /* What is due: --status, an answer to SIGUSR1. For loops that show no progress. */
 void run_tick(struct run *r);
+/* Seconds since the program was started. */
+double run_elapsed(const struct run *r);
 /* One line of --status: msae_NAME{program="...",LABELS} v; type NULL for a
  * further line of the same name. */
 void run_metric(struct run *r, FILE *to, const char *name, const char *type, const char *labels, double v);
+/* Several lines, over the ones shown before; on a terminal only, like the others. */
+void run_progress_table(struct run *r, const char *text);
+/* Tells a supervisor (systemd's Type=notify): "READY=1", "STATUS=...". */
+void run_notify(struct run *r, const char *text);
+/* Tells its watchdog that work goes on: from the loop that works, nowhere else. */
+void run_alive(struct run *r);
 /* Takes it away, before something else is written. */
 void run_progress_clear(struct run *r);
 

@@ -70,8 +70,9 @@ open_standard(void)
 }
 
 static void
-notice(const char *text)
+notice(void *r, const char *text)
 {
+	run_progress_clear(r);
 	fprintf(stderr, "%s: %s\n", program.name, text);
 }
 
@@ -80,7 +81,7 @@ run_transport(const struct run *r)
 {
 	return (struct transport_opts){
 		.max_frame = r->common.max_frame, .peer_timeout = (unsigned)r->common.peer_timeout,
-		.insecure = r->common.insecure, .keys = r->keys, .stop = signals_stop(), .notice = r->common.quiet ? NULL : notice,
+		.insecure = r->common.insecure, .keys = r->keys, .stop = signals_stop(), .notice = r->common.quiet ? NULL : notice, .notice_arg = (struct run *)(uintptr_t)r,
 	};
 }
 

@@ -17,6 +17,7 @@
 struct progress {
 	double due;
 	bool shown, terminal;
+	unsigned lines;    /* above the cursor, of run_progress_table */
 	uint64_t done, total;
 };
 
@@ -142,6 +143,12 @@ status_tick(struct run *r)
 	}
 }
 
+double
+run_elapsed(const struct run *r)
+{
+	return clock_now() - r->started;
+}
+
 void
 run_tick(struct run *r)
 {
@@ -194,6 +201,21 @@ run_progress_line(struct run *r, const char *text)
 }
 
 void
+run_progress_table(struct run *r, const char *text)
+{
+	const char *p;
+
+	if (!progress_due(r))
+		return;
+	run_progress_clear(r);
+	fputs(text, stderr);
+	for (p = text; *p; p++)
+		r->progress->lines += *p == '\n';
+	r->progress->shown = true;
+	fflush(stderr);
+}
+
+void
 run_progress(struct run *r, uint64_t done, uint64_t total)
 {
 	double elapsed = clock_now() - r->started, rate;
@@ -214,8 +236,12 @@ void
 run_progress_clear(struct run *r)
 {
 	if (r->progress && r->progress->shown) {
-		fputs("\r\033[K", stderr);
+		if (r->progress->lines)
+			fprintf(stderr, "\r\033[%uA\033[J", r->progress->lines);
+		else
+			fputs("\r\033[K", stderr);
 		r->progress->shown = false;
+		r->progress->lines = 0;
 	}
 }
 

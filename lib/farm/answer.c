@@ -53,8 +53,10 @@ answer_read(struct answer *a, const unsigned char *p, size_t size, struct err *e
 		return e->code;
 	for (; p < end && !code; p += n) {
 		scan = (struct mp_scan){0};
-		if (mp_scan(&scan, p, (uint64_t)(end - p), &n) != MP_SCAN_DONE)
-			return err_set(e, CODE_DATA, "not whole frames");
+		if (mp_scan(&scan, p, (uint64_t)(end - p), &n) != MP_SCAN_DONE) {
+			code = err_set(e, CODE_DATA, "not whole frames");
+			break;
+		}
 		code = answer_add(a, p, (size_t)n, e) || frame_parse(&f, a->bytes.data + a->frames[a->n - 1].at, (size_t)n, e) ? e->code : 0;
 		if (!code && f.kind != FRAME_ROWS && f.kind != FRAME_OTHER)
 			code = err_set(e, CODE_DATA, "a frame of kind %s among the rows", f.kind_text);

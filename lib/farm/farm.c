@@ -57,7 +57,7 @@ notice(struct farm *f, const char *fmt, const char *a, const char *b)
 	if (!f->opts.transport.notice)
 		return;
 	snprintf(text, sizeof text, fmt, a, b);
-	f->opts.transport.notice(text);
+	f->opts.transport.notice(f->opts.transport.notice_arg, text);
 }
 
 struct farm *

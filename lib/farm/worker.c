@@ -78,7 +78,7 @@ notice(struct worker *w, const char *fmt, const char *a)
 	if (!w->opts.transport.notice)
 		return;
 	snprintf(text, sizeof text, fmt, a);
-	w->opts.transport.notice(text);
+	w->opts.transport.notice(w->opts.transport.notice_arg, text);
 }
 
 struct worker *

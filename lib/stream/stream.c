@@ -1,5 +1,6 @@
 #include "stream/stream.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,8 @@
 
 struct stream {
 	struct transport *t;
-	struct stream_counts counts;
+	/* may be looked at by another thread than the one that reads or writes */
+	struct { atomic_uint_fast64_t streams, frames, rows, bytes, waited_ns; } counts;
 	bool open;             /* between a head and its end */
 	uint64_t seq;          /* next rows frame's */
 	uint64_t row;          /* next row's number */
@@ -65,7 +67,7 @@ stream_next_unchecked(struct stream *s, struct frame **f, struct err *e)
 	double before = now();
 	int r = s->t->ops->recv(s->t, &s->bytes, e);
 
-	s->counts.waited += now() - before;
+	atomic_fetch_add(&s->counts.waited_ns, (uint64_t)((now() - before) * 1e9));
 	if (r < 0) {
 		size_t len = strlen(e->text);
 
@@ -75,8 +77,8 @@ stream_next_unchecked(struct stream *s, struct frame **f, struct err *e)
 	}
 	if (!r)
 		return 0;
-	s->counts.frames++;
-	s->counts.bytes += s->bytes.len;
+	atomic_fetch_add(&s->counts.frames, 1);
+	atomic_fetch_add(&s->counts.bytes, s->bytes.len);
 	*f = &s->in;
 	if (frame_parse(&s->in, s->bytes.data, s->bytes.len, e)) {
 		err_add(e, "%s: frame %llu", s->t->name, (unsigned long long)s->frame);
@@ -130,7 +132,7 @@ check_rows(struct stream *s, struct err *e)
 	s->seq++;
 	s->row = f->row + f->n;
 	s->rows += f->n;
-	s->counts.rows += f->n;
+	atomic_fetch_add(&s->counts.rows, f->n);
 	s->sum += frame_hash(f->bytes, f->size);
 	return 1;
 }
@@ -183,7 +185,7 @@ stream_check(struct stream *s, int got, struct err *e)
 		}
 		s->open = true;
 		s->seq = s->rows = s->sum = s->row = 0;
-		s->counts.streams++;
+		atomic_fetch_add(&s->counts.streams, 1);
 		return 1;
 	}
 	if (!s->open && s->in.kind != FRAME_OTHER)
@@ -208,9 +210,9 @@ stream_raw(struct stream *s, struct frame_packed *p, struct err *e)
 		               s->t->name, (ull)p->size, (ull)s->t->opts.max_frame);
 	iov = frame_packed_iov(p, &n);
 	code = s->t->ops->send(s->t, iov, n, e);
-	s->counts.waited += now() - before;
-	s->counts.frames++;
-	s->counts.bytes += p->size;
+	atomic_fetch_add(&s->counts.waited_ns, (uint64_t)((now() - before) * 1e9));
+	atomic_fetch_add(&s->counts.frames, 1);
+	atomic_fetch_add(&s->counts.bytes, p->size);
 	return code;
 }
 
@@ -221,7 +223,7 @@ stream_head(struct stream *s, const struct head *h, struct err *e)
 
 	e->code = 0;
 	s->seq = s->rows = s->sum = s->row = 0;
-	s->counts.streams++;
+	atomic_fetch_add(&s->counts.streams, 1);
 	s->open = true;
 	if (!head_pack(h, &b, e) && !frame_pack_bytes(&s->packed, b.data, b.len, e))
 		stream_raw(s, &s->packed, e);
@@ -242,7 +244,7 @@ send_rows(struct stream *s, const struct frame *f, uint64_t first, uint64_t n, s
 	s->seq++;
 	s->row += n;
 	s->rows += n;
-	s->counts.rows += n;
+	atomic_fetch_add(&s->counts.rows, n);
 	return 0;
 }
 
@@ -309,5 +311,5 @@ stream_name(const struct stream *s)
 struct stream_counts
 stream_counts(const struct stream *s)
 {
-	return s->counts;
+	return (struct stream_counts){s->counts.streams, s->counts.frames, s->counts.rows, s->counts.bytes, (double)s->counts.waited_ns * 1e-9};
 }

@@ -24,7 +24,8 @@ struct transport_opts {
 	bool insecure;            /* allow links beyond this machine without keys */
 	const struct keyring *keys; /* CURVE on every link (stream/keys.h); NULL: none */
 	volatile const int *stop; /* not NULL and set: stop waiting for input */
-	void (*notice)(const char *text); /* one line for a person; may be NULL */
+	void (*notice)(void *arg, const char *text); /* one line for a person; may be NULL */
+	void *notice_arg;
 	const char *name;         /* what messages call the input; NULL: its own name */
 };
 

@@ -84,7 +84,7 @@ static void
 tell(struct link *l, bool *told, const char *text)
 {
 	if (!*told && l->base.opts.notice)
-		l->base.opts.notice(text);
+		l->base.opts.notice(l->base.opts.notice_arg, text);
 	*told = true;
 }
 

@@ -62,6 +62,13 @@ say(const char *text)
 		_exit(99);
 }
 
+static void
+say_notice(void *none, const char *text)
+{
+	(void)none;
+	say(text);
+}
+
 static double
 now(void)
 {
@@ -244,7 +251,7 @@ opts(const struct end *d)
 {
 	return (struct transport_opts){
 		.max_frame = d->max_frame ? d->max_frame : MAX_FRAME, .peer_timeout = d->timeout ? d->timeout : LIMIT_SECONDS,
-		.stop = &stop_flag, .notice = say,
+		.stop = &stop_flag, .notice = say_notice,
 	};
 }
 
@@ -676,7 +683,7 @@ static int
 open_only(const void *arg)
 {
 	const char *ep = arg;
-	struct transport_opts o = {.max_frame = MAX_FRAME, .peer_timeout = 1, .insecure = *ep == '!', .notice = say};
+	struct transport_opts o = {.max_frame = MAX_FRAME, .peer_timeout = 1, .insecure = *ep == '!', .notice = say_notice};
 	struct err e = {0};
 
 	return ended(NULL, &e, transport_open_zmq(ep + (*ep == '!'), TRANSPORT_IN, &o, &e) ? 0 : e.code);
