@@ -352,6 +352,63 @@ feed() {
 	done
 }
 
+# ---- being watched ----
+
+@test "--status and --progress tell of workers" {
+	need_python
+	start w1 work "ipc://$S/a" --name left --status "$T/w1" -- $(odd slow 20)
+	start w2 work "ipc://$S/a" --name right -- $(odd slow 20)
+	if command -v script >/dev/null; then
+		bounded script -qec "farm --bind ipc://$S/a -i big.sae -o $T/out --status $T/farm --progress" /dev/null >"$T/tty" </dev/null || problem "status $?"
+		grep -qE 'left .* frames .* in hand .* ms a frame' "$T/tty" || problem "no line for a worker: $(cat "$T/tty")"
+		grep -qE '[0-9]+ rows out, .* 2 workers' "$T/tty" || problem "no line for all"
+	else
+		ok farm --bind "ipc://$S/a" -i big.sae -o "$T/out" --status "$T/farm"
+	fi
+	ends w1 0
+	ends w2 0
+	same "$T/out" big.sae
+	grep -qx 'msae_farm_dealt_total{program="farm"} 1[2-9][0-9]' "$T/farm" || problem "$(cat "$T/farm")"
+	grep -qE '^msae_work_frames_total\{program="work"\} [1-9]' "$T/w1" || problem "$(cat "$T/w1")"
+	[[ $(grep -c '^# TYPE' "$T/farm") == $(grep '^# TYPE' "$T/farm" | sort -u | wc -l) ]] || problem "a TYPE twice"
+}
+
+@test "a supervisor is told, and its watchdog only while work goes on" {
+	need_python
+	cat >"$T/listen.py" <<'P'
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+s.settimeout(0.2)
+said, until = [], time.time() + float(sys.argv[2])
+open(sys.argv[1] + ".there", "w")
+while time.time() < until:
+    try:
+        said.append(s.recv(100).decode())
+    except TimeoutError:
+        pass
+print(said[0], said.count("WATCHDOG=1"))
+P
+	local deed
+	for deed in "slow 100" "hang 5"; do
+		rm -f "$S/notify"*
+		"$PYTHON" "$T/listen.py" "$S/notify" 3 >"$T/said" 3>&- &
+		until [[ -e $S/notify.there ]]; do sleep 0.05; done
+		start farm farm --bind "ipc://$S/a" -i big.sae -o "$T/out"
+		NOTIFY_SOCKET=$S/notify WATCHDOG_USEC=400000 start w1 work "ipc://$S/a" -- $(odd $deed)
+		sleep 3.3
+		case="$deed: $(cat "$T/said")"
+		[[ $(cat "$T/said") == "READY=1 "* ]] || problem "not told that it is ready"
+		if [[ $deed == hang* ]]; then
+			(($(cut -d' ' -f2 "$T/said") <= 3)) || problem "the watchdog is fed though nothing goes on"
+		else
+			(($(cut -d' ' -f2 "$T/said") >= 5)) || problem "the watchdog is not fed"
+		fi
+		kill -KILL "$pid_w1" "$pid_farm"
+		wait "$pid_w1" "$pid_farm" 2>/dev/null || true
+	done
+}
+
 # ---- faults ----
 
 # odd DEED [ARGS]: a command that passes frames on, and does that deed
