@@ -1,22 +1,21 @@
 /* concept-score: gives codes the names of a concepts file. */
-#include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/dtype.h"
 #include "cli/cli.h"
 #include "files/concepts.h"
 #include "sae/topk.h"
 #include "stream/names.h"
+#include "view/scored.h"
 
 struct self {
 	const char *path;
 	uint64_t top;
-	bool json, only_valid;
+	bool json, csv, only_valid;
 	struct concepts concepts;
 	struct csr valid, kept;
+	struct scored_code *codes; /* [room] of the row at hand */
+	size_t room;
 	const struct simd *simd;
 };
 
@@ -25,6 +24,7 @@ static const struct opt opts[] = {
 	OPT_UINT(0, "top", struct self, top, "N", "keep the N strongest codes of each row (default: all)"),
 	OPT_FLAG(0, "only-valid", struct self, only_valid, "leave out latents whose name is missing or not valid"),
 	OPT_FLAG(0, "json", struct self, json, "write text: one JSON line a row, strongest first"),
+	OPT_FLAG(0, "csv", struct self, csv, "write text: row,id,label,latent,name,value, a line a code"),
 	OPT_END
 };
 
@@ -35,8 +35,18 @@ start(struct run *r)
 
 	if (!s->path)
 		return run_usage(r, "-c CONCEPTS is needed");
-	r->text = s->json;
+	if (s->json && s->csv)
+		return run_usage(r, "--json or --csv, not both");
+	r->text = s->json || s->csv;
 	return simd_pick(&s->simd, r->cpu, &r->err) ? r->err.code : concepts_load(&s->concepts, s->path, &r->err);
+}
+
+static int
+ready(struct run *r)
+{
+	struct self *s = r->self;
+
+	return !s->csv || scored_csv_head(run_text(r)) ? 0 : err_sys(&r->err, CODE_IO, "standard output: cannot write");
 }
 
 static int
@@ -95,61 +105,62 @@ drop_unnamed(struct run *r, struct csr_view *z)
 	return 0;
 }
 
-struct scored { float value; uint32_t latent; };
-
 static int
 strongest(const void *a, const void *b)
 {
-	const struct scored *x = a, *y = b;
+	const struct scored_code *x = a, *y = b;
 
 	return x->value != y->value ? (x->value > y->value ? -1 : 1) : (x->latent > y->latent) - (x->latent < y->latent);
 }
 
-static json_t *
-row_concepts(const struct self *s, struct csr_view z, size_t i)
+/* A row's codes, strongest first. */
+static int
+take_codes(struct run *r, struct csr_view z, size_t i, struct scored_row *row)
 {
-	size_t n = z.ptr[i + 1] - z.ptr[i], t;
-	struct scored *order = malloc((n + 1) * sizeof *order);
-	json_t *list = json_array();
+	struct self *s = r->self;
+	size_t t;
+	struct scored_code *more;
 
-	if (!order)
-		return list;
-	for (t = 0; t < n; t++)
-		order[t] = (struct scored){z.val[z.ptr[i] + t], z.idx[z.ptr[i] + t]};
-	qsort(order, n, sizeof *order, strongest);
-	for (t = 0; t < n; t++) {
-		const struct concept *c = concepts_find(&s->concepts, order[t].latent);
-
-		json_array_append_new(list, json_pack("{s:I, s:s?, s:f}", "latent", (json_int_t)order[t].latent,
-		                                      "name", c && c->valid ? c->name : NULL, "value", f32_shortest(order[t].value)));
+	row->n = z.ptr[i + 1] - z.ptr[i];
+	if (row->n > s->room) {
+		more = realloc(s->codes, row->n * sizeof *more);
+		if (!more)
+			return err_memory(&r->err, "codes", row->n * sizeof *more);
+		s->codes = more;
+		s->room = row->n;
 	}
-	free(order);
-	return list;
+	for (t = 0; t < row->n; t++) {
+		const struct concept *c = concepts_find(&s->concepts, z.idx[z.ptr[i] + t]);
+
+		s->codes[t] = (struct scored_code){z.idx[z.ptr[i] + t], z.val[z.ptr[i] + t], c && c->valid ? c->name : NULL};
+	}
+	row->codes = s->codes;
+	if (row->n)
+		qsort(s->codes, row->n, sizeof *s->codes, strongest);
+	return 0;
 }
 
-/* {"row":17,"id":"a.jpg","concepts":[{"latent":3,"name":"zebra","value":2.1},...]} */
 static int
 print_rows(struct run *r, struct frame *f, struct csr_view z)
 {
-	static const char *const keys[] = {"id", "label"};
-	struct col *text[2] = {frame_col(f, keys[0]), frame_col(f, keys[1])};
-	size_t at[2] = {0, 0}, i, k, len;
+	struct self *s = r->self;
+	const struct col *texts[2] = {frame_col(f, "id"), frame_col(f, "label")};
+	size_t at[2] = {0, 0}, i, k;
+	struct scored_text text[2];
+	struct scored_row row;
 	FILE *to = run_text(r);
-	const char *str;
-	bool failed = false;
+	bool done = true;
 
-	for (i = 0; to && i < z.rows && !failed; i++) {
-		json_t *row = json_object();
-
-		json_object_set_new(row, "row", json_integer((json_int_t)(f->row + i)));
+	for (i = 0; to && i < z.rows && done; i++) {
 		for (k = 0; k < 2; k++)
-			if (text[k] && text[k]->form == COL_STR && col_string_next(text[k], &at[k], &str, &len))
-				json_object_set_new(row, keys[k], json_stringn(str, len));
-		json_object_set_new(row, "concepts", row_concepts(r->self, z, i));
-		failed = json_dumpf(row, to, JSON_COMPACT | JSON_REAL_PRECISION(9)) || putc('\n', to) == EOF;
-		json_decref(row);
+			if (!texts[k] || texts[k]->form != COL_STR || !col_string_next(texts[k], &at[k], &text[k].s, &text[k].n))
+				text[k] = (struct scored_text){0};
+		row = (struct scored_row){.row = f->row + i, .id = text[0], .label = text[1]};
+		if (take_codes(r, z, i, &row))
+			return r->err.code;
+		done = s->json ? scored_json(to, &row) : scored_csv(to, &row);
 	}
-	return failed ? err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output") : r->err.code;
+	return done ? r->err.code : err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
 }
 
 static int
@@ -165,7 +176,7 @@ rows(struct run *r, struct frame *f)
 			return r->err.code;
 		z = csr_view(&s->kept);
 	}
-	return s->json ? print_rows(r, f, z) : frame_put_csr(f, "z", z, &r->err);
+	return r->text ? print_rows(r, f, z) : frame_put_csr(f, "z", z, &r->err);
 }
 
 static void
@@ -176,6 +187,7 @@ clean(struct run *r)
 	concepts_free(&s->concepts);
 	csr_free(&s->valid);
 	csr_free(&s->kept);
+	free(s->codes);
 }
 
 const struct program program = {
@@ -183,10 +195,10 @@ const struct program program = {
 	.summary = "give codes the names of their concepts",
 	.about = "Checks that the concepts file belongs to the model the codes were made with, and puts\n"
 	         "its names into the stream's head, where report and others find them. With --json it\n"
-	         "writes one line a row instead, for jq and the like; a latent without a valid name\n"
-	         "has null for a name.",
+	         "writes one line a row instead, for jq and the like, with --csv one a code; a latent\n"
+	         "without a valid name has null, or nothing, for a name.",
 	.example = "  concept-score -c concepts.json --top 5 --json < codes.sae |\n"
 	           "    jq -r '[.id, .concepts[0].name] | @tsv'",
 	.kind = PROGRAM_FILTER, .opts = opts, .self_size = sizeof(struct self),
-	.start = start, .head = head, .rows = rows, .clean = clean,
+	.start = start, .ready = ready, .head = head, .rows = rows, .clean = clean,
 };

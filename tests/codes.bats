@@ -416,6 +416,39 @@ one_line() {
 	E
 }
 
+@test "concept-score --csv: a line a code, as a reader of CSV reads it" {
+	need_python
+	py "$T" <<-'E'
+		import sys
+		from sae import *
+		z = np.array([[0, .5, 2, 0], [0, 0, 0, 0], [1, 0, 0, .1]], "<f4")
+		model = "ab" * 32
+		for name, cols in (("z", {"id": ['a,b "c"', "-", "line\nbreak\r"], "label": ["l0", "l1", "\u00fc"]}), ("bare", {})):
+		    write(f"{sys.argv[1]}/{name}", stream({"z": sparse(z), **cols}, row=7, batch=2, model=model))
+		names = [{"latent": 1, "name": "one, two"}, {"latent": 3, "name": 'thr"ee'}, {"latent": 2, "name": "no good", "valid": False}]
+		json.dump({"format": "msae-concepts", "version": 1, "model": model, "how": {}, "concepts": names}, open(sys.argv[1] + "/c.json", "w"))
+	E
+	ok concept-score -c "$T/c.json" --csv -i "$T/z" -o "$T/all"
+	ok concept-score -c "$T/c.json" --csv --top 1 -i "$T/z" -o "$T/top"
+	ok concept-score -c "$T/c.json" --csv --only-valid -i "$T/z" -o "$T/valid"
+	ok concept-score -c "$T/c.json" --csv -i "$T/bare" -o "$T/none"
+	cat "$T/z" "$T/z" | concept-score -c "$T/c.json" --csv -o "$T/twice"
+	py "$T" <<-'E'
+		import csv, sys
+		def lines(name):
+		    return list(csv.reader(open(f"{sys.argv[1]}/{name}", encoding="utf-8", newline="")))
+		head = ["row", "id", "label", "latent", "name", "value"]
+		a, c = ["7", 'a,b "c"', "l0"], ["9", "line\nbreak\r", "\u00fc"]
+		want = [[*a, "2", "", "2"], [*a, "1", "one, two", "0.5"], [*c, "0", "", "1"], [*c, "3", 'thr"ee', "0.1"]]
+		assert lines("all") == [head, *want], lines("all")
+		assert lines("top") == [head, want[0], want[2]], lines("top")
+		assert lines("valid") == [head, want[1], want[3]], lines("valid")
+		assert lines("none") == [head, *([w[0], "", "", *w[3:]] for w in want)], lines("none")
+		assert lines("twice") == [head, *want, *want], lines("twice")
+	E
+	refused 64 concept-score -c "$T/c.json" --csv --json -i "$T/z"
+}
+
 @test "concept-score --top and --only-valid change the stream too" {
 	concept-score -c names.json --top 2 -i z.sae | write-embeddings --column z "$T/a.npy"
 	topk -k 2 -i z.sae | write-embeddings --column z "$T/b.npy"

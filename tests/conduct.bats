@@ -25,6 +25,7 @@ text   | sae-eval -m m.msae --no-cknna       | x.sae
 text   | sae-eval -m m.msae --no-cknna --progressive --json | raw.sae
 model  | sae-eval -m m.msae --state /dev/null | x.sae
 filter | probe --apply two.probe             | x.sae
+text   | concept-score -c names.json --csv   | z.sae
 text   | report                              | named.sae
 text   | report --json                       | named.sae
 text   | write-embeddings -                  | x.sae
@@ -33,6 +34,7 @@ text   | frames --text --rows                | z.sae
 text   | frames --check                      | z.sae
 model  | sae-train --latents 16 --nesting 4,16 --batch 16 --steps 3 -o /dev/null | raw.sae
 model  | name-concepts -m m.msae -o /dev/null | raw.sae
+model  | name-concepts -m m.msae --data raw.npy -o /dev/null | raw.sae
 source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
@@ -519,7 +521,7 @@ wide_world() {
 
 @test "two streams one after another are a stream" {
 	check() {
-		like '--fit|^write|^report|^sae-eval|--check' && return
+		like '--fit|^write|^report|^sae-eval|--check|--csv' && return
 		cat "$in" "$in" >"$T/two"
 		feed "$in" >"$T/one"
 		feed "$T/two" >"$T/out"

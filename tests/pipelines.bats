@@ -72,3 +72,14 @@ root() { echo "$BATS_TEST_DIRNAME/.."; }
 	[[ $learned -ge 95 ]]
 	grep -q zebra here/demo/report.html
 }
+
+@test "name: words for the latents of a model, from the rows where they are strongest" {
+	plant-embeddings --dim 16 --concepts 12 --active 2 --vocabulary -o words.sae
+	write-embeddings words.npy < words.sae
+	grep -o '"name":"[^"]*"' n.json | cut -d '"' -f 4 > words.txt
+	[[ $(wc -l < words.txt) == 12 ]]
+	run -0 --separate-stderr "$(root)/pipelines/name" -m m.msae -w words.npy -W words.txt -o named.json -f .5 x.npy
+	[[ $output == "named.json: "*" latents have a valid name"* ]]
+	grep -q '"by":"data"' named.json
+	run -64 "$(root)/pipelines/name" -m m.msae x.npy
+}

@@ -186,6 +186,20 @@ run_frames(struct run *r, int (*each)(struct run *r, struct frame *f, void *arg)
 	return got < 0 ? r->err.code : 0;
 }
 
+int
+run_frames_of(struct run *r, const char *path, int (*each)(struct run *r, struct frame *f, void *arg), void *arg)
+{
+	struct transport_opts o = run_transport(r);
+	struct stream *in = r->in;
+	int code;
+
+	r->in = stream_open_in(path, &o, &r->err);
+	code = r->in ? run_frames(r, each, arg) : r->err.code;
+	stream_close(r->in);
+	r->in = in;
+	return code;
+}
+
 static int
 loop(struct run *r)
 {

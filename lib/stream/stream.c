@@ -1,10 +1,16 @@
 #include "stream/stream.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "stream/first.h"
 
 struct stream {
 	struct transport *t;
@@ -300,6 +306,20 @@ stream_close(struct stream *s)
 	frame_packed_free(&s->packed);
 	head_free(&s->head);
 	free(s);
+}
+
+bool
+stream_is_file(const char *path)
+{
+	unsigned char first[FIRST_BYTES];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	bool is = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && io_pread_full(fd, first, sizeof first, 0) == (ssize_t)sizeof first &&
+	          looks_like_frame(first, sizeof first);
+
+	if (fd >= 0)
+		close(fd);
+	return is;
 }
 
 const char *

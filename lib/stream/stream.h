@@ -68,6 +68,10 @@ int stream_finish(struct stream *out, struct err *e);
 /* Closes; an output that was not finished does not appear. NULL is fine. */
 void stream_close(struct stream *s);
 
+/* True when the file at path begins as a stream does; false too when it cannot
+ * be read, or is no regular file. */
+bool stream_is_file(const char *path);
+
 const char *stream_name(const struct stream *s);
 struct stream_counts stream_counts(const struct stream *s);
 
