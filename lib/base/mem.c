@@ -1,5 +1,8 @@
 #include "base/mem.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -132,4 +135,13 @@ mat_transpose(float *to, const float *from, size_t rows, size_t cols)
 			for (i = row; i < row + tile && i < rows; i++)
 				for (j = col; j < col + tile && j < cols; j++)
 					to[j * rows + i] = from[i * cols + j];
+}
+
+void
+mem_keep_large(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	(void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
+#endif
 }

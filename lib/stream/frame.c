@@ -470,7 +470,7 @@ padded(size_t n)
 static int
 pass_pairs(struct buf *to, const unsigned char *raw, size_t raw_bytes, const char *const *keys, size_t *count, struct err *e)
 {
-	struct mp m = {raw, raw + raw_bytes};
+	struct mp m = {raw, raw ? raw + raw_bytes : NULL};
 	const unsigned char *start;
 	uint64_t n, i;
 	const char *s;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/mem.h"
+
 #define SPARE (64 << 10) /* so that a frame just too large is refused by name */
 
 int
@@ -134,6 +136,7 @@ zsock_start(struct zsock *z, struct err *e)
 		return e->code;
 	if (z->address.bound && *z->address.path && zpath_claim(&z->path, z->address.path, z->name, e))
 		return e->code;
+	mem_keep_large();
 	z->context = zmq_ctx_new();
 	if (!z->context)
 		return zsock_fail(z, CODE_TRYAGAIN, "cannot start ZeroMQ", e);
