@@ -133,14 +133,40 @@ until_says() {
 }
 
 @test "answers of several frames, and what is not known here" {
-	# four frames for one: what a command writes that takes small ones only
-	sae-encode -m m.msae --max-frame 1K <x.sae >"$T/plain"
-	start w1 work "ipc://$S/a" -- sae-encode -m m.msae --max-frame 1K
-	ok farm --bind "ipc://$S/a" -i x.sae --max-frame 1M -o "$T/out"
+	need_python
+	# more frames than came: what a command writes that takes small ones only
+	sae-encode -m m.msae --keep --max-frame 1K -i x.sae -o "$T/plain"
+	[[ $(frames --text -i "$T/plain" | grep -c '"kind":"rows"') -gt 3 ]] || problem "not cut at all"
+	start w1 work "ipc://$S/a" --max-frame 1K -- sae-encode -m m.msae --keep --max-frame 1K
+	ok farm --bind "ipc://$S/a" -i x.sae --max-frame 1K -o "$T/out"
 	ends w1 0
-	# numbered anew with larger numbers, frames near the limit are cut elsewhere; rows are the same
-	frames --text --rows -i "$T/plain" | grep -o '"row":[0-9]*' >"$T/rows" || true
-	whole "$T/out" 40
+	same "$T/out" "$T/plain"
+	# a column and a kind of frame that nobody knows
+	py "$T" <<'E'
+import sys, msgpack
+frames = list(msgpack.Unpacker(open("x.sae", "rb"), raw=False))
+for f in frames:
+    if f["kind"] == "rows":
+        f["cols"]["strange"] = {"dtype": "<c16", "shape": [f["n"], 1], "data": bytes(16 * f["n"])}
+        f["remark"] = [1, {"two": 3}]
+    f.pop("sum", None)
+other = {"sae": 1, "kind": "remark", "text": "between"}
+with open(sys.argv[1] + "/in", "wb") as out:
+    for f in [other] + frames[:2] + [other] + frames[2:] + [other]:
+        out.write(msgpack.packb(f))
+E
+	topk -k 2 --column x -i "$T/in" -o "$T/plain"
+	start w2 work "ipc://$S/a" -- topk -k 2 --column x
+	ok farm --bind "ipc://$S/a" -i "$T/in" -o "$T/out"
+	ends w2 0
+	same "$T/out" "$T/plain"
+}
+
+@test "a frame larger than workers take is named" {
+	start w1 work "ipc://$S/a" --max-frame 8K --peer-timeout 3 -- "${HEAVY[@]}"
+	refused 65 farm --bind "ipc://$S/a" -i big.sae
+	says "raise --max-frame of work"
+	ends w1 69
 }
 
 @test "farm and work leave no trace in the head" {

@@ -122,7 +122,7 @@ report_line(struct run *r)
 	char a[32], b[32];
 
 	run_progress_clear(r);
-	if (r->program->kind == PROGRAM_TOOL) {
+	if (!r->in && !r->out) {
 		fprintf(stderr, "%s: %.2f s, peak %.0f MB\n", r->program->name, elapsed, peak_bytes() / 1e6);
 		return;
 	}

@@ -28,6 +28,7 @@ struct session {
 	bool there;
 	struct wire_peer peer;
 	char name[64];
+	uint64_t largest;    /* message it takes */
 	uint64_t told, made; /* 1 + number of the course whose head was sent, came back */
 	double computing;
 };
@@ -217,7 +218,7 @@ on_ready(struct farm *f, int w, const struct wire_peer *from, const struct messa
 	w = m->number && !f->draining ? deal_join(f->deal, m->number < DEAL_CREDIT_MAX ? (unsigned)m->number : DEAL_CREDIT_MAX) : -1;
 	if (w < 0)
 		return;
-	f->sessions[w] = (struct session){.there = true, .peer = *from};
+	f->sessions[w] = (struct session){.there = true, .peer = *from, .largest = m->extra};
 	memcpy(f->sessions[w].name, name, sizeof name);
 	if (w >= f->nsessions)
 		f->nsessions = w + 1;
@@ -445,12 +446,17 @@ send_parcel(struct farm *f, int w, struct parcel *p)
 static void
 deal_out(struct farm *f)
 {
+	static const char too_large[] = "it is larger than a worker takes; raise --max-frame of work";
 	struct item *it;
 	uint64_t job;
 	int w;
 
-	while (!f->draining && deal_pick(f->deal, &w, &job)) {
+	while (!f->draining && !f->err.code && deal_pick(f->deal, &w, &job)) {
 		it = deal_what(f->deal, job);
+		if (parcel_size(&it->work) > f->sessions[w].largest || parcel_size(&it->course->head) > f->sessions[w].largest) {
+			failed(f, w, job, too_large, sizeof too_large - 1);
+			continue;
+		}
 		if (f->sessions[w].told != it->course->number + 1) {
 			if (send_parcel(f, w, &it->course->head)) {
 				lost(f, w, "cannot be reached");
@@ -532,6 +538,8 @@ turn(struct farm *f)
 	if (hear(f) || take_items(f))
 		return -1;
 	deal_out(f);
+	if (f->err.code)
+		return -1;
 	let_leave(f);
 	if (f->opts.tick)
 		f->opts.tick(f->opts.arg);
