@@ -20,7 +20,7 @@ BIN     := $(if $(VARIANT),$(B)/bin,bin)
 Q       := $(if $(V),,@)
 
 # Asked for late, inside recipes, so that `make deps` runs without pkg-config.
-PKGS     = libzmq $$(pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack) openblas jansson libxxhash nettle
+PKGS     = libzmq $$(pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack) openblas jansson libxxhash nettle libzip zlib libzstd
 PKG_CF   = $$(pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LD   = $$(pkg-config --libs $(PKGS)) -lpthread -lm
 CFLAGS  ?= -O3 -g
