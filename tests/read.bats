@@ -127,7 +127,7 @@ numbers() {
 	refused 65 read-embeddings vectors.raw --dim 5
 	says "vectors.raw: "
 	refused 65 read-embeddings vectors.raw
-	says "not an npy file"
+	says "of no known format"
 	refused 65 read-embeddings all.npy --dim 5
 	says "4 columns"
 	refused 64 read-embeddings vectors.raw --dim 4 --dtype f5

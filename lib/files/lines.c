@@ -163,11 +163,23 @@ lines_row(struct lines *l, struct err *e)
 }
 
 int
+lines_end(struct lines *l, struct err *e)
+{
+	int got = lines_next(l, e);
+
+	if (got > 0) {
+		err_set(e, CODE_DATA, "more lines than the %llu rows there are", (unsigned long long)l->line - 1);
+		infile_blame(e, l->path);
+	}
+	return got ? e->code : 0;
+}
+
+int
 lines_open_rows(struct lines *l, const char *path, uint64_t rows, uint64_t skip, struct err *e)
 {
 	if (lines_open(l, path, e))
 		return e->code;
-	if (l->count != UINT64_MAX && l->count != rows) {
+	if (rows != UINT64_MAX && l->count != UINT64_MAX && l->count != rows) {
 		err_set(e, CODE_DATA, "%llu lines, but the files hold %llu rows", (unsigned long long)l->count, (unsigned long long)rows);
 		infile_blame(e, path);
 		return e->code;

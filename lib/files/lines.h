@@ -25,10 +25,13 @@ int lines_open(struct lines *l, const char *path, struct err *e);
  * byte, too long: file and line number in the text). */
 int lines_next(struct lines *l, struct err *e);
 /* For lines that belong to the rows of something: opens, checks that there are
- * as many (where the file can be counted), and skips those of the first rows. */
+ * as many (where the file can be counted, and rows is not UINT64_MAX, unknown),
+ * and skips those of the first rows. */
 int lines_open_rows(struct lines *l, const char *path, uint64_t rows, uint64_t skip, struct err *e);
 /* The line of the next row; its absence is CODE_DATA. */
 int lines_row(struct lines *l, struct err *e);
+/* No more rows come; a line too many is CODE_DATA. */
+int lines_end(struct lines *l, struct err *e);
 void lines_close(struct lines *l);
 
 #endif

@@ -123,7 +123,7 @@ parse_shape(struct cursor *c, struct npy_header *h, struct err *e)
 			return err_set(e, CODE_DATA, "npy header: shape with more than %d dimensions", MAX_DIMS);
 		if (parse_number(c, &v, e))
 			return e->code;
-		if (h->ndim < 2)
+		if (h->ndim < NPY_KEPT_DIMS)
 			h->shape[h->ndim] = v;
 		h->ndim++;
 		comma = take(c, ',');

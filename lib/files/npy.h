@@ -14,13 +14,14 @@
 #define NPY_MAGIC "\x93NUMPY"
 #define NPY_PRELUDE 12                       /* enough bytes for npy_prelude */
 #define NPY_MAX_HEADER ((size_t)1 << 20)
+#define NPY_KEPT_DIMS 8
 #define NPY_MAX_COLS ((uint64_t)1 << 24)
 
 struct npy_header {
 	enum dtype dtype;
 	bool swap, fortran;
 	unsigned ndim;
-	uint64_t shape[2]; /* the first two of ndim */
+	uint64_t shape[NPY_KEPT_DIMS]; /* the first ones of ndim */
 };
 
 /* First bytes of the array p[n] (n may be less than NPY_PRELUDE at the end of

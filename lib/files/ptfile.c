@@ -307,11 +307,8 @@ open_any(struct ptfile *f, struct err *e)
 {
 	unsigned char head[INFILE_SNIFF];
 	char what[160];
-	size_t n;
+	size_t n = f->size < sizeof head ? (size_t)f->size : sizeof head;
 
-	if (infile_open(f->path, &f->fd, &f->size, e))
-		return e->code;
-	n = f->size < sizeof head ? (size_t)f->size : sizeof head;
 	if (infile_read_at(f->fd, head, n, 0, e))
 		return e->code;
 	if (n >= 4 && !memcmp(head, ZIP_MAGIC, 4))
@@ -326,20 +323,36 @@ open_any(struct ptfile *f, struct err *e)
 	return err_set(e, CODE_DATA, "not a PyTorch file: %s", what);
 }
 
-int
-pt_open(struct ptfile *f, const char *path, struct err *e)
+/* fd is taken over in any case. */
+static int
+begin(struct ptfile *f, const char *path, int fd, uint64_t size, struct err *e)
 {
-	memset(f, 0, sizeof *f);
-	f->fd = -1;
-	f->path = strdup(path);
+	*f = (struct ptfile){.path = strdup(path), .fd = fd, .size = size};
 	if (!f->path)
-		return err_memory(e, path, strlen(path));
-	if (!open_any(f, e)) {
+		err_memory(e, "PyTorch file", strlen(path));
+	else if (!open_any(f, e)) {
 		f->root = pickle_root(f->pickle);
 		return 0;
 	}
 	pt_close(f);
-	return infile_blame(e, path);
+	return e->code;
+}
+
+int
+pt_open_fd(struct ptfile *f, int fd, uint64_t size, struct err *e)
+{
+	return begin(f, "", fd, size, e);
+}
+
+int
+pt_open(struct ptfile *f, const char *path, struct err *e)
+{
+	uint64_t size;
+	int fd;
+
+	if (infile_open(path, &fd, &size, e) || begin(f, path, fd, size, e))
+		return infile_blame(e, path);
+	return 0;
 }
 
 void

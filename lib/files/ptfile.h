@@ -22,7 +22,7 @@
 #define PT_LEGACY_MAGIC "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 
 struct ptfile {
-	char *path;
+	char *path; /* "" after pt_open_fd */
 	int fd;
 	uint64_t size;
 	char *preface; /* the line in front of the archive, or NULL */
@@ -36,6 +36,9 @@ struct ptfile {
 /* Nothing to close after a failure. Every storage that the pickle names is in
  * the file, in full. */
 int pt_open(struct ptfile *f, const char *path, struct err *e);
+/* The same with a file of size bytes that is open already: fd is f's from now on,
+ * closed after a failure too. Errors do not name the file. */
+int pt_open_fd(struct ptfile *f, int fd, uint64_t size, struct err *e);
 void pt_close(struct ptfile *f);
 
 /* The numbers of a tensor as float32, in row-major order whatever its strides,

@@ -16,6 +16,10 @@ rowstore_files(struct rowstore *s, char **paths, size_t n, const struct matfile_
 	*s = (struct rowstore){.spool = -1, .loaded = NONE};
 	if (fileset_open(&s->files, paths, n, o, e))
 		return e->code;
+	if (fileset_need_random(&s->files, e)) {
+		fileset_close(&s->files);
+		return e->code;
+	}
 	s->rows = s->files.rows;
 	s->cols = s->files.cols;
 	return 0;

@@ -252,12 +252,12 @@ parse_header(struct st_file *f, const char *text, uint64_t len, uint64_t size, s
 }
 
 static int
-open_and_check(struct st_file *f, const char *path, const char *kind, struct err *e)
+check(struct st_file *f, uint64_t size, const char *kind, struct err *e)
 {
-	uint64_t size, len = 0;
+	uint64_t len = 0;
 	char *text;
 
-	if (infile_open(path, &f->fd, &size, e) || check_start(f->fd, size, kind, &len, e))
+	if (check_start(f->fd, size, kind, &len, e))
 		return e->code;
 	text = malloc((size_t)len);
 	if (!text)
@@ -266,21 +266,37 @@ open_and_check(struct st_file *f, const char *path, const char *kind, struct err
 	if (!infile_read_at(f->fd, text, (size_t)len, 8, e))
 		parse_header(f, text, len, size, e);
 	free(text);
-	return e->code ? e->code : digest_fd(f->fd, f->sha256, e);
+	return e->code;
+}
+
+/* fd is taken over in any case. */
+static int
+begin(struct st_file *f, const char *path, int fd, uint64_t size, const char *kind, bool hash, struct err *e)
+{
+	*f = (struct st_file){.path = strdup(path), .fd = fd};
+	if (!f->path)
+		err_memory(e, "safetensors", strlen(path));
+	else if (!check(f, size, kind, e) && (!hash || !digest_fd(f->fd, f->sha256, e)))
+		return 0;
+	st_close(f);
+	return e->code;
+}
+
+int
+st_open_fd(struct st_file *f, int fd, uint64_t size, struct err *e)
+{
+	return begin(f, "", fd, size, "a safetensors file", false, e);
 }
 
 int
 st_open_as(struct st_file *f, const char *path, const char *kind, struct err *e)
 {
-	memset(f, 0, sizeof *f);
-	f->fd = -1;
-	f->path = strdup(path);
-	if (!f->path)
-		return err_memory(e, path, strlen(path));
-	if (!open_and_check(f, path, kind, e))
-		return 0;
-	st_close(f);
-	return infile_blame(e, path);
+	uint64_t size;
+	int fd;
+
+	if (infile_open(path, &fd, &size, e) || begin(f, path, fd, size, kind, true, e))
+		return infile_blame(e, path);
+	return 0;
 }
 
 int

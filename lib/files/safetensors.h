@@ -37,6 +37,9 @@ int st_open(struct st_file *f, const char *path, struct err *e);
 /* The same; a file of quite another kind is called "not KIND" in the error
  * (st_open says "a safetensors file"). */
 int st_open_as(struct st_file *f, const char *path, const char *kind, struct err *e);
+/* The same with a file of size bytes that is open already: fd is f's from now on,
+ * closed after a failure too. It is not hashed, and errors do not name it. */
+int st_open_fd(struct st_file *f, int fd, uint64_t size, struct err *e);
 void st_close(struct st_file *f);
 const struct st_tensor *st_find(const struct st_file *f, const char *name);
 /* The __metadata__ value of key, or NULL. */

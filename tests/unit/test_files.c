@@ -463,7 +463,7 @@ hostile_name(void)
 
 	put_file("a\nb\x1b[2J", "x", 1);
 	tap_ok(matfile_open(&f, in_dir("a\nb\x1b[2J"), NULL, &err) == CODE_DATA && !strchr(err.text, '\n') &&
-	       !strchr(err.text, 0x1b) && strstr(err.text, "a\\x0ab\\x1b[2J: not an npy file"), "a name with control characters stays one line");
+	       !strchr(err.text, 0x1b) && strstr(err.text, "a\\x0ab\\x1b[2J: of no known format"), "a name with control characters stays one line");
 }
 
 static void
@@ -490,9 +490,9 @@ headerless(void)
 	path = put_file("emb_4611686018427387909_4.npy", b.p, b.n);
 	refused(matfile_open(&f, path, NULL, &err), CODE_DATA, path, "out of range", "headerless: product beyond 64 bits");
 	path = put_file("emb-5_7.npy", b.p, b.n);
-	refused(matfile_open(&f, path, NULL, &err), CODE_DATA, path, "not an npy file", "headerless: the name says nothing");
+	refused(matfile_open(&f, path, NULL, &err), CODE_DATA, path, "of no known format", "headerless: the name says nothing");
 	path = put_file("5_7.npy", b.p, b.n);
-	refused(matfile_open(&f, path, NULL, &err), CODE_DATA, path, "not an npy file", "headerless: the name lacks an underscore");
+	refused(matfile_open(&f, path, NULL, &err), CODE_DATA, path, "of no known format", "headerless: the name lacks an underscore");
 
 	o.dim = 7;
 	tap_ok(reads_back(put_file("plain.f32", b.p, b.n), &o, 5, 7, DT_F4), "raw: --dim");
