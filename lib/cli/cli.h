@@ -32,15 +32,22 @@
 #include "base/pool.h"
 #include "stream/stream.h"
 
-enum opt_kind { OPT_K_FLAG, OPT_K_STR, OPT_K_UINT, OPT_K_SIZE, OPT_K_FLOAT };
+enum opt_kind { OPT_K_FLAG, OPT_K_STR, OPT_K_UINT, OPT_K_SIZE, OPT_K_FLOAT, OPT_K_LIST };
 
 struct opt {
 	char letter;      /* 0: none */
 	const char *name; /* long name; NULL: letter only */
 	enum opt_kind kind;
-	size_t offset;    /* in self: bool, const char *, uint64_t, uint64_t, double */
+	size_t offset;    /* in self: bool, const char *, uint64_t, uint64_t, double, opt_list */
 	const char *arg;  /* name of the argument in the help */
 	const char *help; /* one line; '\n' continues on the next */
+};
+
+/* What options that may be repeated were given, in the order of the command
+ * line. Several may share one list. Start from {0}; freed when the run ends. */
+struct opt_list {
+	struct opt_value { const char *option, *value; } *items; /* option: its long name, or NULL */
+	size_t n;
 };
 
 #define OPT_FLAG(l, n, type, field, help) {l, n, OPT_K_FLAG, offsetof(type, field), NULL, help}
@@ -48,8 +55,10 @@ struct opt {
 #define OPT_UINT(l, n, type, field, arg, help) {l, n, OPT_K_UINT, offsetof(type, field), arg, help}
 #define OPT_SIZE(l, n, type, field, arg, help) {l, n, OPT_K_SIZE, offsetof(type, field), arg, help}
 #define OPT_FLOAT(l, n, type, field, arg, help) {l, n, OPT_K_FLOAT, offsetof(type, field), arg, help}
+#define OPT_LIST(l, n, type, field, arg, help) {l, n, OPT_K_LIST, offsetof(type, field), arg, help}
 #define OPT_END {0, NULL, OPT_K_FLAG, 0, NULL, NULL}
-/* Defaults are set by `defaults`: an image of self. */
+/* Defaults are set by `defaults`: an image of self. A letter that every program
+ * has and a program takes for itself is the program's; the long name stays. */
 
 enum program_kind {
 	PROGRAM_FILTER, /* stream -> stream */

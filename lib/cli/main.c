@@ -368,6 +368,7 @@ main(int argc, char **argv)
 	pool_free(r.pool);
 	keys_free(r.keys);
 	progress_free(&r);
+	options_free(&r);
 	free(r.self);
 	return code;
 }

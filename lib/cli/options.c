@@ -54,6 +54,16 @@ is_end(const struct opt *o)
 	return !o->letter && !o->name;
 }
 
+/* Whether a table has an option of that letter. */
+static bool
+has_letter(const struct opt *o, char letter)
+{
+	for (; letter && o && !is_end(o); o++)
+		if (o->letter == letter)
+			return true;
+	return false;
+}
+
 static void
 add_table(struct getopt_tables *g, const struct opt *o, bool own)
 {
@@ -66,7 +76,7 @@ add_table(struct getopt_tables *g, const struct opt *o, bool own)
 
 		g->opts[g->n] = o;
 		g->own[g->n] = own;
-		if (o->letter) {
+		if (o->letter && !strchr(g->letters, o->letter)) { /* else a program's own stands */
 			g->letters[len++] = o->letter;
 			if (arg)
 				g->letters[len++] = ':';
@@ -134,6 +144,32 @@ opt_spelling(const struct opt *o, char *out, size_t size)
 }
 
 static int
+add_value(struct run *r, struct opt_list *list, const struct opt *o, const char *arg)
+{
+	struct opt_value *more = realloc(list->items, (list->n + 1) * sizeof *more);
+
+	if (!more)
+		return err_memory(&r->err, "options", (list->n + 1) * sizeof *more);
+	list->items = more;
+	list->items[list->n++] = (struct opt_value){o->name, arg};
+	return 0;
+}
+
+void
+options_free(struct run *r)
+{
+	const struct opt *o = r->program->opts;
+	struct opt_list *list;
+
+	for (; o && !is_end(o); o++)
+		if (o->kind == OPT_K_LIST) {
+			list = (struct opt_list *)((char *)r->self + o->offset);
+			free(list->items);
+			*list = (struct opt_list){0};
+		}
+}
+
+static int
 set_value(struct run *r, const struct opt *o, void *base, const char *arg)
 {
 	char *at = (char *)base + o->offset;
@@ -157,6 +193,8 @@ set_value(struct run *r, const struct opt *o, void *base, const char *arg)
 	case OPT_K_FLOAT:
 		bad = parse_float(arg, (double *)at);
 		return bad ? run_usage(r, "%s %s: a number is needed", name, arg) : 0;
+	case OPT_K_LIST:
+		return add_value(r, (struct opt_list *)at, o, arg);
 	}
 	return 0;
 }
@@ -207,9 +245,10 @@ options_parse(struct run *r, int argc, char **argv)
 			return run_usage(r, "-%c: needs an argument", optopt);
 		if (c == ':')
 			return run_usage(r, "%s: needs an argument", argv[optind - 1]);
-		for (which = c - 256, i = 0; c < 256 && i < g.n; i++)
-			if (g.opts[i]->letter == c)
-				which = i;
+		which = c - 256;
+		if (c < 256) /* of two with one letter the program's own, which come first */
+			for (which = 0; g.opts[which]->letter != c; which++)
+				;
 		code = set_value(r, g.opts[which], g.own[which] ? r->self : (void *)&r->common, optarg);
 		if (code)
 			return code;
@@ -232,17 +271,19 @@ options_parse(struct run *r, int argc, char **argv)
 	return 0;
 }
 
+/* own: whose letters are not everyone's; NULL for the program's own table. */
 static void
-help_table(const struct opt *o, FILE *to)
+help_table(const struct opt *o, const struct opt *own, FILE *to)
 {
-	char left[48];
+	char left[48], letter;
 	const char *p, *nl;
 	size_t n;
 
 	for (; o && !is_end(o); o++) {
-		n = (size_t)snprintf(left, sizeof left, o->letter ? "  -%c" : "    ", o->letter);
+		letter = has_letter(own, o->letter) ? 0 : o->letter;
+		n = (size_t)snprintf(left, sizeof left, letter ? "  -%c" : "    ", letter);
 		if (o->name)
-			n += (size_t)snprintf(left + n, sizeof left - n, "%s--%s", o->letter ? ", " : "  ", o->name);
+			n += (size_t)snprintf(left + n, sizeof left - n, "%s--%s", letter ? ", " : "  ", o->name);
 		if (o->arg)
 			snprintf(left + n, sizeof left - n, " %s", o->arg);
 		fprintf(to, "%-26s%s", left, strlen(left) >= 26 ? "\n                          " : "");
@@ -271,10 +312,10 @@ options_help(const struct program *p, FILE *to)
 	        p->operands ? " " : "", p->operands ? p->operands : "", redirections(p), p->about);
 	if (p->opts && !is_end(p->opts)) {
 		fputs("\nOptions:\n", to);
-		help_table(p->opts, to);
+		help_table(p->opts, NULL, to);
 	}
 	fputs("\nOptions of every program:\n", to);
-	help_table(common_opts, to);
+	help_table(common_opts, p->opts, to);
 	fprintf(to, "\nExample:\n%s\n", p->example);
 	fputs("\nExit codes: 0 done, 64 usage, 65 bad or truncated data, 66 no such input,\n"
 	      "69 peer unavailable, 70 a bug, 73 cannot create, 74 I/O, 75 try again.\n", to);
@@ -300,12 +341,15 @@ roff(FILE *to, const char *s)
 }
 
 static void
-man_table(const struct opt *o, FILE *to)
+man_table(const struct opt *o, const struct opt *own, FILE *to)
 {
+	char letter;
+
 	for (; o && !is_end(o); o++) {
+		letter = has_letter(own, o->letter) ? 0 : o->letter;
 		fputs(".TP\n", to);
-		if (o->letter)
-			fprintf(to, "\\fB\\-%c\\fR%s", o->letter, o->name ? ", " : "");
+		if (letter)
+			fprintf(to, "\\fB\\-%c\\fR%s", letter, o->name ? ", " : "");
 		if (o->name) {
 			fputs("\\fB\\-\\-", to);
 			roff(to, o->name);
@@ -354,10 +398,10 @@ options_man(const struct program *p, FILE *to)
 	roff_paragraphs(to, p->about);
 	if (p->opts && !is_end(p->opts)) {
 		fputs(".SH OPTIONS\n", to);
-		man_table(p->opts, to);
+		man_table(p->opts, NULL, to);
 	}
 	fputs(".SH OPTIONS OF EVERY PROGRAM\n", to);
-	man_table(common_opts, to);
+	man_table(common_opts, p->opts, to);
 	fputs(".SH EXAMPLES\n.nf\n", to);
 	roff(to, p->example);
 	fputs("\n.fi\n.SH EXIT STATUS\n"
@@ -380,7 +424,7 @@ options_list(const struct program *p, FILE *to)
 		for (o = tables[i]; o && !is_end(o); o++) {
 			if (o->name)
 				fprintf(to, "--%s\n", o->name);
-			if (o->letter)
+			if (o->letter && !(i && has_letter(p->opts, o->letter)))
 				fprintf(to, "-%c\n", o->letter);
 		}
 }

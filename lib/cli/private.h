@@ -6,6 +6,7 @@
 
 /* options.c */
 int options_parse(struct run *r, int argc, char **argv);
+void options_free(struct run *r); /* what options_parse allocated in r->self */
 void options_help(const struct program *p, FILE *to);
 void options_man(const struct program *p, FILE *to);
 void options_list(const struct program *p, FILE *to);
