@@ -178,6 +178,46 @@ concepts_find(const struct concepts *c, uint32_t latent)
 	return c->n ? bsearch(&key, c->items, c->n, sizeof *c->items, by_latent) : NULL;
 }
 
+int
+concepts_lexicon(const struct concepts *c, struct lexicon *l, struct err *e)
+{
+	size_t i;
+
+	*l = (struct lexicon){0};
+	for (i = 0; i < c->n; i++)
+		if (lexicon_add(l, c->items[i].name, (uint32_t)i, !c->items[i].valid, e)) {
+			lexicon_free(l);
+			return e->code;
+		}
+	lexicon_sort(l);
+	return 0;
+}
+
+int
+concepts_meant(const struct concepts *c, const struct meant *m, uint32_t *latents, size_t *n, struct err *e)
+{
+	const struct concept *best = NULL, *k;
+	char name[80];
+	size_t i;
+
+	*n = 0;
+	if (!m->entries) {
+		latents[(*n)++] = m->number;
+		return 0;
+	}
+	for (i = 0; i < m->count; i++) {
+		k = &c->items[m->entries[i].number];
+		if (k->valid)
+			latents[(*n)++] = k->latent;
+		if (!best || k->score > best->score)
+			best = k;
+	}
+	if (*n)
+		return 0;
+	return err_set(e, CODE_USAGE, "'%s' is nearest to latent #%lu, but not a valid name of it; say #%lu if it is meant all the same",
+	               text_printable(name, sizeof name, best->name, strlen(best->name)), (unsigned long)best->latent, (unsigned long)best->latent);
+}
+
 static int
 append_text(struct buf *b, const char *s, struct err *e)
 {

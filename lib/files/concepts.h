@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/expression.h"
+#include "base/lexicon.h"
 #include "base/model.h"
 
 struct concept_word {
@@ -41,5 +43,13 @@ int concepts_save(const struct concepts *c, const char *path, const char *how, s
 void concepts_free(struct concepts *c);
 /* The concept of a latent, or NULL. */
 const struct concept *concepts_find(const struct concepts *c, uint32_t latent);
+
+/* All names, each entry's number its place in items; names that are not valid
+ * are silent. The names stay c's. */
+int concepts_lexicon(const struct concepts *c, struct lexicon *l, struct err *e);
+/* The latents that a name stands for: all that carry it validly, ascending, or
+ * the one of a bare number. latents has room for m->count + 1; *n of them. CODE_USAGE
+ * when the name is there but not valid anywhere. */
+int concepts_meant(const struct concepts *c, const struct meant *m, uint32_t *latents, size_t *n, struct err *e);
 
 #endif
