@@ -53,16 +53,12 @@ static int
 head(struct run *r, struct head *h)
 {
 	struct self *s = r->self;
-	char made_with[SHA256_HEX];
 	size_t i;
 	struct buf b = {0};
 	int code;
 
-	if (!head_get_str(h, "model", made_with, sizeof made_with))
-		warn(r, "%s: does not say which model made it; taking %s on trust", stream_name(r->in), s->path);
-	else if (strcmp(made_with, s->concepts.model))
-		return run_fail(r, CODE_DATA, "%s: these codes were made with model %.12s..., %s names the latents of %.12s...",
-		                stream_name(r->in), made_with, s->path, s->concepts.model);
+	if (run_made_with(r, h, s->path, s->concepts.model))
+		return r->err.code;
 	code = names_begin(&b, s->concepts.n, &r->err);
 	for (i = 0; i < s->concepts.n && !code; i++) {
 		const struct concept *c = &s->concepts.items[i];

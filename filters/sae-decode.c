@@ -1,6 +1,4 @@
 /* sae-decode: codes to reconstructions. */
-#include <string.h>
-
 #include "cli/cli.h"
 #include "files/modelfile.h"
 #include "sae/decode.h"
@@ -36,13 +34,9 @@ head(struct run *r, struct head *h)
 {
 	struct self *s = r->self;
 	uint64_t d = s->model.d;
-	char made_with[SHA256_HEX];
 
-	if (!head_get_str(h, "model", made_with, sizeof made_with))
-		warn(r, "%s: does not say which model made it; taking %s on trust", stream_name(r->in), s->path);
-	else if (strcmp(made_with, s->model.sha256))
-		return run_fail(r, CODE_DATA, "%s: these codes were made with another model (%.12s...); %s is %.12s...",
-		                stream_name(r->in), made_with, s->path, s->model.sha256);
+	if (run_made_with(r, h, s->path, s->model.sha256))
+		return r->err.code;
 	if (!s->keep)
 		head_undeclare(h, "z");
 	return head_declare(h, "xhat", "<f4", 1, &d, &r->err);

@@ -157,6 +157,9 @@ int run_put_strings(struct run *r, struct frame *f, const char *name, const char
 int run_width(struct run *r, const char *name, uint64_t cols, const char *want, uint64_t expected);
 /* 0 when cols is d, what the model in the file `model` takes; else fails so. */
 int run_model_width(struct run *r, const char *name, uint64_t cols, const char *model, uint64_t d);
+/* 0 when the codes of the stream were made with the model sha256, which the file
+ * `path` is (or belongs to); a stream that does not say is warned about. */
+int run_made_with(struct run *r, const struct head *h, const char *path, const char *sha256);
 /* The width the head declares for a 2-d column; 0 when it does not say. */
 uint64_t run_declared_width(const struct head *h, const char *name);
 /* The sparse column name, every value finite, each row in the order of latents

@@ -131,6 +131,19 @@ run_model_width(struct run *r, const char *name, uint64_t cols, const char *mode
 	return run_width(r, name, cols, want, d);
 }
 
+int
+run_made_with(struct run *r, const struct head *h, const char *path, const char *sha256)
+{
+	char made_with[128];
+
+	if (!head_get_str(h, "model", made_with, sizeof made_with))
+		return warn(r, "%s: does not say which model made it; taking %s on trust", stream_name(r->in), path), 0;
+	if (!strcmp(made_with, sha256))
+		return 0;
+	return run_fail(r, CODE_DATA, "%s: these codes were made with another model (%.12s...); %s belongs to %.12s...",
+	                stream_name(r->in), made_with, path, sha256);
+}
+
 uint64_t
 run_declared_width(const struct head *h, const char *name)
 {
