@@ -25,6 +25,7 @@ static const struct { const char *name, *what; } programs[] = {
 	{"probe", "linear probes: fit to labels, apply, score"},
 	{"name-concepts", "name a model's latents with words"},
 	{"concept-score", "give codes the names of their concepts"},
+	{"steer", "set, scale and add to chosen concepts"},
 	{"report", "tell what is in a stream: text, JSON, HTML"},
 	{"write-embeddings", "a column to an .npy file"},
 	{"frames", "look at a stream, check it, text and back"},

@@ -8,7 +8,7 @@ struct self {
 	bool keep;
 	struct sae model;
 	const struct simd *simd;
-	struct mat xhat;
+	struct mat xhat, scratch;
 };
 
 static const struct opt opts[] = {
@@ -39,7 +39,27 @@ head(struct run *r, struct head *h)
 		return r->err.code;
 	if (!s->keep)
 		head_undeclare(h, "z");
+	head_undeclare(h, "residual");
 	return head_declare(h, "xhat", "<f4", 1, &d, &r->err);
+}
+
+/* What the codes do not say of x, as steer keeps it, comes back. */
+static int
+add_residual(struct run *r, struct frame *f)
+{
+	struct self *s = r->self;
+	const float *rest;
+	size_t d, i;
+
+	if (!frame_col(f, "residual"))
+		return 0;
+	rest = run_dense(r, f, "residual", &d, &s->scratch);
+	if (!rest || run_model_width(r, "residual", d, s->path, s->model.d))
+		return r->err.code;
+	for (i = 0; i < f->n; i++)
+		s->simd->add(s->xhat.data + i * d, rest + i * d, d);
+	frame_drop(f, "residual");
+	return 0;
 }
 
 static int
@@ -57,6 +77,8 @@ rows(struct run *r, struct frame *f)
 	if (mat_resize(&s->xhat, z.rows, s->model.d, "xhat", &r->err))
 		return r->err.code;
 	decode(&s->model, z, r->pool, s->simd, s->xhat.data);
+	if (add_residual(r, f))
+		return r->err.code;
 	if (!s->keep)
 		frame_drop(f, "z");
 	return run_put_dense(r, f, "xhat", s->xhat.data, s->model.d);
@@ -68,6 +90,7 @@ clean(struct run *r)
 	struct self *s = r->self;
 
 	mat_free(&s->xhat);
+	mat_free(&s->scratch);
 	sae_free(&s->model);
 }
 
@@ -75,7 +98,8 @@ const struct program program = {
 	.name = "sae-decode",
 	.summary = "turn codes back into embeddings",
 	.about = "Reads codes z and writes reconstructions xhat = z W_dec + b_dec, still normalised;\n"
-	         "`normalize --undo` takes them back to the space of the raw embeddings.",
+	         "`normalize --undo` takes them back to the space of the raw embeddings. A column\n"
+	         "`residual`, as `steer --keep-residual` makes it, is added to xhat.",
 	.example = "  sae-decode -m clip.msae < codes.sae | normalize --undo |\n"
 	           "    write-embeddings back.npy",
 	.kind = PROGRAM_FILTER, .opts = opts, .self_size = sizeof(struct self),

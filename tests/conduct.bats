@@ -21,6 +21,8 @@ filter | sae-decode -m m.msae                | z.sae
 filter | sae-decode -m m.msae --keep         | z.sae
 filter | concept-score -c names.json         | z.sae
 text   | concept-score -c names.json --json  | z.sae
+filter | steer -c names.json --set zebra=3   | z.sae
+filter | steer -m m.msae --keep-residual --scale 1=0 | zx.sae
 text   | sae-eval -m m.msae --no-cknna       | x.sae
 text   | sae-eval -m m.msae --no-cknna --progressive --json | raw.sae
 model  | sae-eval -m m.msae --state /dev/null | x.sae
@@ -39,7 +41,7 @@ source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
 '
-PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames farm work'
+PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames farm work steer'
 
 setup_file() {
 	pick_python
@@ -414,7 +416,7 @@ tty() { # CMD: run by a shell with a terminal for what is not redirected
 # ---- streams as they come ----
 
 @test "a stream without rows is a stream" {
-	for f in raw.sae x.sae z.sae named.sae; do
+	for f in raw.sae x.sae z.sae zx.sae named.sae; do
 		split_frames "$f" "$T/$f"
 		frames --text --rows -i "$f" | sed -n '1p;$s/"frames":[0-9]*,"rows":[0-9]*,"sum":"[^"]*"/"frames":0,"rows":0/p' | frames --pack >"$T/empty-$f"
 		whole "$T/empty-$f" 0
@@ -435,6 +437,7 @@ tty() { # CMD: run by a shell with a terminal for what is not redirected
 	read-embeddings raw.npy --limit 1 >"$T/raw.sae"
 	normalize -m m.msae -i "$T/raw.sae" -o "$T/x.sae"
 	sae-encode -m m.msae -i "$T/x.sae" -o "$T/z.sae"
+	sae-encode -m m.msae --keep -i "$T/x.sae" -o "$T/zx.sae"
 	concept-score -c names.json -i "$T/z.sae" -o "$T/named.sae"
 	check() {
 		ok "${cmd[@]}" <"$T/$in"
@@ -485,7 +488,7 @@ wide_world() {
 
 @test "the same rows whatever the frames" {
 	need_python
-	for f in raw.sae x.sae z.sae named.sae; do
+	for f in raw.sae x.sae z.sae zx.sae named.sae; do
 		for b in 1 7 512; do
 			sae rebatch $f "$T/$b-$f" $b
 			whole "$T/$b-$f" 40
@@ -543,7 +546,7 @@ wide_world() {
 
 @test "what a program does not know, it passes on" {
 	need_python
-	for f in raw.sae x.sae z.sae; do
+	for f in raw.sae x.sae z.sae zx.sae; do
 		sae strange $f "$T/$f"
 		whole "$T/$f" 40
 	done

@@ -119,7 +119,7 @@ sae() {
 # current directory:
 #   m.msae names.json      a model of 8 inputs and 12 latents, and their names
 #   raw.sae x.sae z.sae    40 rows in 3 frames: planted, normalised, encoded
-#   named.sae              z.sae with names
+#   zx.sae named.sae       z.sae with x, with names
 #   raw.npy ids.txt        the same rows as files
 #   labels.txt two.probe   a label of two for each row, and a probe of them
 small_world() {
@@ -127,6 +127,7 @@ small_world() {
 	plant-embeddings --rows "$rows" --dim "${3:-8}" --concepts "${4:-12}" --active 3 --seed 5 -b "${2:-16}" --truth m.msae --names names.json -o raw.sae
 	normalize -m m.msae -i raw.sae -o x.sae
 	sae-encode -m m.msae -i x.sae -o z.sae
+	sae-encode -m m.msae --keep -i x.sae -o zx.sae
 	concept-score -c names.json -i z.sae -o named.sae
 	write-embeddings -i raw.sae raw.npy
 	seq -f 'row-%.0f' 0 $((rows - 1)) >ids.txt

@@ -192,7 +192,7 @@ far(const char *name, const char *s, size_t n, unsigned most)
 char *
 lexicon_suggest(const struct lexicon *l, const char *s, size_t n, char *out, size_t size)
 {
-	unsigned most = n < 2 ? 0 : n < 3 ? 1 : n < 7 ? 2 : 3, d, far_of[SUGGESTIONS];
+	unsigned most = n < 2 ? 0 : n < 5 ? 1 : n < 9 ? 2 : 3, d, far_of[SUGGESTIONS];
 	const char *best[SUGGESTIONS];
 	size_t found = 0, i, j, at = 0;
 	char name[80];
