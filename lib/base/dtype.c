@@ -240,6 +240,26 @@ f32_to_half(float f)
 		return true;                                                  \
 	} while (0)
 
+size_t
+dtype_from_f32(void *dst, const float *src, size_t n, enum dtype t)
+{
+	unsigned char *to = dst;
+	uint16_t h;
+	size_t i;
+
+	if (t == DT_F4) {
+		memcpy(dst, src, n * sizeof *src);
+		return n;
+	}
+	for (i = 0; i < n && t == DT_F2; i++) {
+		h = f32_to_half(src[i]);
+		if ((h & 0x7fff) == 0x7c00 && isfinite(src[i]))
+			break;
+		memcpy(to + 2 * i, &h, 2);
+	}
+	return i;
+}
+
 bool
 dtype_store(void *dst, enum dtype t, double v)
 {

@@ -33,6 +33,11 @@ size_t dtype_size_of_name(const char *name);
  * integers, rounded to nearest otherwise. src needs no alignment. */
 void dtype_to_f32(float *dst, const void *src, size_t n, enum dtype t, bool swap);
 
+/* The inverse for half and single precision (DT_F2, DT_F4), rounded to nearest,
+ * ties to even: dst[n] = src[n], little-endian on little-endian machines. How
+ * many were converted: fewer than n when a finite number is beyond half. */
+size_t dtype_from_f32(void *dst, const float *src, size_t n, enum dtype t);
+
 /* How many of v[n] are NaN or infinite. */
 size_t f32_nonfinite(const float *v, size_t n);
 

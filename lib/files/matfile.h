@@ -88,16 +88,4 @@ bool matfile_is_format(const char *name);
 #define MATFILE_FORMATS "npy raw npz safetensors pt fvecs bvecs ivecs csv tsv jsonl tar"
 void matnames_free(struct matnames *n);
 
-/* Writing an .npy whose row count is known only at the end. The file appears
- * whole at npy_finish or not at all. dtype is a numpy name ("<f4"); rows are
- * C-ordered, `row_bytes` each; shape behind the rows is dims[ndims] (ndims 0:
- * a 1-d array). path "-", and a path that is a pipe or device, is written at
- * npy_finish by way of a spool in $TMPDIR. "bfloat16" becomes |V2. When a reader
- * went away errno is EPIPE behind npy_finish. */
-struct npy_writer;
-struct npy_writer *npy_create(const char *path, const char *dtype, const uint64_t *dims, unsigned ndims, struct err *e);
-int npy_append(struct npy_writer *w, const void *rows, uint64_t n, size_t row_bytes, struct err *e);
-int npy_finish(struct npy_writer *w, struct err *e); /* frees w, always */
-void npy_abort(struct npy_writer *w);                /* NULL is fine */
-
 #endif

@@ -37,6 +37,17 @@ static const struct {
 };
 #define NTYPES (sizeof types / sizeof *types)
 
+const char *
+st_dtype_name(enum dtype t)
+{
+	size_t i;
+
+	for (i = 0; t && i < NTYPES; i++)
+		if (types[i].type == t)
+			return types[i].name;
+	return NULL;
+}
+
 static const char *
 shown(char out[NAME_SHOWN], const char *name)
 {
@@ -432,16 +443,6 @@ bytes_of(const struct st_out *t, size_t *bytes)
 	return true;
 }
 
-static const char *
-type_name(enum dtype t)
-{
-	size_t i;
-
-	for (i = 0; i < NTYPES && types[i].type != t; i++)
-		;
-	return i < NTYPES ? types[i].name : "";
-}
-
 static json_t *
 describe(const struct st_out *t, uint64_t *at)
 {
@@ -456,7 +457,7 @@ describe(const struct st_out *t, uint64_t *at)
 	for (i = 0; i < t->ndim; i++)
 		json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
 	*at += bytes;
-	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", type_name(t->dtype), "shape", shape,
+	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", st_dtype_name(t->dtype), "shape", shape,
 	                 "data_offsets", (json_int_t)(*at - bytes), (json_int_t)*at);
 }
 

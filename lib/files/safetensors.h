@@ -49,7 +49,11 @@ int st_read_f32(const struct st_file *f, const struct st_tensor *t, float *dst, 
 /* Its bytes as they are, t->bytes of them. */
 int st_read_raw(const struct st_file *f, const struct st_tensor *t, void *dst, struct err *e);
 
-/* Writing: tensors of any dtype, and metadata, in the order given (bytes that are not UTF-8 as \xNN). The same arguments give the same
+/* The format's name of a type ("F32"), NULL for DT_NONE. */
+const char *st_dtype_name(enum dtype t);
+
+/* Writing: tensors of any dtype, and metadata, in the order given (bytes that
+ * are not UTF-8 as \xNN). The same arguments give the same
  * bytes. Atomic; sha256 (65 bytes, may be NULL) gets the digest of the new file. */
 struct st_out { const char *name; enum dtype dtype; unsigned ndim; uint64_t shape[ST_MAX_DIMS]; const void *data; };
 int st_save(const char *path, const struct st_out *t, size_t nt, const struct st_meta *meta, size_t nmeta, char *sha256, struct err *e);

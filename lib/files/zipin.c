@@ -3,74 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zip.h>
-
-#include "base/io.h"
 #include "base/text.h"
-#include "files/infile.h"
-
-/* What libzip reads from: a part of a file, by position. */
-struct zipin_source {
-	int fd;
-	uint64_t start, size; /* of the archive in fd */
-	uint64_t at;          /* next byte, from start */
-	uint64_t read_at;     /* where the last read began */
-	zip_error_t error;
-};
+#include "files/zipsource.h"
 
 struct zipin_stream {
 	zip_file_t *f;
 	const char *name;
 	uint64_t left;
 };
-
-static zip_int64_t
-source_read(struct zipin_source *s, void *p, uint64_t n)
-{
-	ssize_t got;
-
-	if (n > s->size - s->at)
-		n = s->size - s->at;
-	s->read_at = s->at;
-	got = io_pread_full(s->fd, p, (size_t)n, s->start + s->at);
-	if (got < 0) {
-		zip_error_set(&s->error, ZIP_ER_READ, 0);
-		return -1;
-	}
-	s->at += (uint64_t)got;
-	return got;
-}
-
-static zip_int64_t
-source_call(void *user, void *data, zip_uint64_t n, zip_source_cmd_t cmd)
-{
-	struct zipin_source *s = user;
-	zip_int64_t to;
-
-	switch (cmd) {
-	case ZIP_SOURCE_OPEN: s->at = 0; return 0;
-	case ZIP_SOURCE_READ: return source_read(s, data, n);
-	case ZIP_SOURCE_SEEK:
-		to = zip_source_seek_compute_offset(s->at, s->size, data, n, &s->error);
-		if (to < 0 || (uint64_t)to > s->size)
-			return -1;
-		s->at = (uint64_t)to;
-		return 0;
-	case ZIP_SOURCE_TELL: return (zip_int64_t)s->at;
-	case ZIP_SOURCE_STAT:
-		zip_stat_init(data);
-		((zip_stat_t *)data)->valid = ZIP_STAT_SIZE;
-		((zip_stat_t *)data)->size = s->size;
-		return sizeof(zip_stat_t);
-	case ZIP_SOURCE_ERROR: return zip_error_to_data(&s->error, data, n);
-	case ZIP_SOURCE_CLOSE:
-	case ZIP_SOURCE_FREE: return 0;
-	case ZIP_SOURCE_SUPPORTS:
-		return zip_source_make_command_bitmap(ZIP_SOURCE_OPEN, ZIP_SOURCE_READ, ZIP_SOURCE_SEEK, ZIP_SOURCE_TELL,
-		                                      ZIP_SOURCE_STAT, ZIP_SOURCE_ERROR, ZIP_SOURCE_CLOSE, ZIP_SOURCE_FREE, -1);
-	default: zip_error_set(&s->error, ZIP_ER_OPNOTSUPP, 0); return -1;
-	}
-}
 
 static int
 refuse(struct err *e, const char *what, zip_error_t *why)
@@ -85,13 +25,13 @@ refuse(struct err *e, const char *what, zip_error_t *why)
 }
 
 static int
-open_archive(struct zipin *z, struct err *e)
+open_archive(struct zipin *z, int fd, uint64_t start, uint64_t size, struct err *e)
 {
 	zip_error_t why;
 	zip_source_t *from;
 
 	zip_error_init(&why);
-	from = zip_source_function_create(source_call, z->source, &why);
+	from = zipsource_new(z->source, fd, start, size - start, false, &why);
 	if (from)
 		z->archive = zip_open_from_source(from, ZIP_RDONLY | ZIP_CHECKCONS, &why);
 	if (!z->archive) {
@@ -200,9 +140,7 @@ zipin_open(struct zipin *z, int fd, uint64_t start, uint64_t size, struct err *e
 	z->source = calloc(1, sizeof *z->source);
 	if (!z->source)
 		return err_memory(e, "zip archive", sizeof *z->source);
-	*z->source = (struct zipin_source){.fd = fd, .start = start, .size = size - start};
-	zip_error_init(&z->source->error);
-	if (!open_archive(z, e) && !read_directory(z, e))
+	if (!open_archive(z, fd, start, size, e) && !read_directory(z, e))
 		return 0;
 	zipin_close(z);
 	return e->code;

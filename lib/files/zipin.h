@@ -33,7 +33,7 @@ struct zipin_member {
 };
 
 struct zipin {
-	struct zipin_source *source;
+	struct zipsource *source;
 	struct zip *archive;
 	size_t n;
 	struct zipin_member *members;

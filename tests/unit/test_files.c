@@ -15,6 +15,7 @@
 #include "files/concepts.h"
 #include "files/lines.h"
 #include "files/matfile.h"
+#include "files/matwriter.h"
 #include "files/modelfile.h"
 #include "files/rowstore.h"
 #include "files/safetensors.h"
@@ -529,7 +530,7 @@ writer_bytes(void)
 {
 	const uint64_t dims[] = {7};
 	const char *path = in_dir("w.npy");
-	struct npy_writer *w = npy_create(path, "<f4", dims, 1, &err);
+	struct matwriter *w = matwriter_create(path, MATWRITER_NPY, "x", "<f4", dims, 1, DT_NONE, &err);
 	struct bytes b = {.n = 0};
 	char want[129], *p;
 	size_t n;
@@ -537,10 +538,10 @@ writer_bytes(void)
 	memcpy(want, "\x93NUMPY\1\0v\0", 10);
 	snprintf(want + 10, sizeof want - 10, "%-117s\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (5, 7), }");
 	add_matrix(&b, 5, 7, DT_F4, false, false);
-	tap_ok(w && !npy_append(w, b.p, 2, 28, &err) && !npy_append(w, b.p, 0, 28, &err) &&
-	       !npy_append(w, b.p + 56, 3, 28, &err) && access(path, F_OK), "npy writer: no file before the end");
-	tap_ok(w && npy_append(w, b.p, 1, 24, &err) == CODE_BUG, "npy writer: rows of another size are a bug");
-	tap_ok(!npy_finish(w, &err), "npy writer: finishes");
+	tap_ok(w && !matwriter_append(w, b.p, 2, 28, &err) && !matwriter_append(w, b.p, 0, 28, &err) &&
+	       !matwriter_append(w, b.p + 56, 3, 28, &err) && access(path, F_OK), "npy writer: no file before the end");
+	tap_ok(w && matwriter_append(w, b.p, 1, 24, &err) == CODE_BUG, "npy writer: rows of another size are a bug");
+	tap_ok(!matwriter_finish(w, &err), "npy writer: finishes");
 	p = get_file(path, &n);
 	tap_ok(n == 128 + 140 && !memcmp(p, want, 128) && !memcmp(p + 128, b.p, 140), "npy writer: the very bytes");
 	free(p);
@@ -555,7 +556,7 @@ writer_shapes(void)
 		{"<f2", DT_F2, 300, 7}, {"bfloat16", DT_BF2, 3, 3}, {"|b1", DT_BOOL, 2, 9},
 	};
 	const struct matfile_opts o = {.dtype = DT_BF2};
-	struct npy_writer *w;
+	struct matwriter *w;
 	struct bytes b;
 	const char *path;
 	unsigned i;
@@ -564,8 +565,8 @@ writer_shapes(void)
 		path = in_dir("w.npy");
 		b.n = 0;
 		add_matrix(&b, cases[i].rows, cases[i].dim, cases[i].t, false, false);
-		w = npy_create(path, cases[i].dtype, &cases[i].dim, 1, &err);
-		tap_ok(w && !npy_append(w, b.p, cases[i].rows, cases[i].dim * dtype_size(cases[i].t), &err) && !npy_finish(w, &err) &&
+		w = matwriter_create(path, MATWRITER_NPY, "x", cases[i].dtype, &cases[i].dim, 1, DT_NONE, &err);
+		tap_ok(w && !matwriter_append(w, b.p, cases[i].rows, cases[i].dim * dtype_size(cases[i].t), &err) && !matwriter_finish(w, &err) &&
 		       reads_back(path, &o, cases[i].rows, cases[i].dim, cases[i].t), "npy writer: %s", cases[i].dtype);
 	}
 }
@@ -576,24 +577,24 @@ writer_dims(void)
 	const uint64_t dims[] = {3, 2}, huge[] = {UINT64_MAX, 2};
 	const char *path = in_dir("d.npy");
 	float x[12] = {0};
-	struct npy_writer *w = npy_create(path, "<f4", dims, 2, &err);
+	struct matwriter *w = matwriter_create(path, MATWRITER_NPY, "x", "<f4", dims, 2, DT_NONE, &err);
 	size_t n;
 	char *p;
 
-	tap_ok(w && !npy_append(w, x, 2, 24, &err) && !npy_finish(w, &err), "npy writer: three dimensions");
+	tap_ok(w && !matwriter_append(w, x, 2, 24, &err) && !matwriter_finish(w, &err), "npy writer: three dimensions");
 	p = get_file(path, &n);
 	tap_ok(n == 128 + 48 && strstr(p + 10, "'shape': (2, 3, 2), }"), "npy writer: their shape");
 	free(p);
-	w = npy_create(path, "<f4", NULL, 0, &err);
-	tap_ok(w && !npy_append(w, x, 5, 4, &err) && !npy_finish(w, &err), "npy writer: one dimension");
+	w = matwriter_create(path, MATWRITER_NPY, "x", "<f4", NULL, 0, DT_NONE, &err);
+	tap_ok(w && !matwriter_append(w, x, 5, 4, &err) && !matwriter_finish(w, &err), "npy writer: one dimension");
 	p = get_file(path, &n);
 	tap_ok(n == 128 + 20 && strstr(p + 10, "'shape': (5,), }"), "npy writer: its shape");
 	free(p);
-	tap_ok(!npy_create(path, "str", NULL, 0, &err) && err.code == CODE_DATA, "npy writer: no text");
-	tap_ok(!npy_create(path, "|O", NULL, 0, &err) && err.code == CODE_DATA, "npy writer: no objects");
-	tap_ok(!npy_create(path, "<f4", huge, 2, &err) && err.code == CODE_DATA, "npy writer: row size overflow");
-	tap_ok(!npy_create(in_dir("no/such/dir.npy"), "<f4", dims, 1, &err) && err.code == CODE_CANTCREATE, "npy writer: no such directory");
-	tap_ok(!npy_create(dir, "<f4", dims, 1, &err) && err.code == CODE_CANTCREATE, "npy writer: a directory");
+	tap_ok(!matwriter_create(path, MATWRITER_NPY, "x", "str", NULL, 0, DT_NONE, &err) && err.code == CODE_DATA, "npy writer: no text");
+	tap_ok(!matwriter_create(path, MATWRITER_NPY, "x", "|O", NULL, 0, DT_NONE, &err) && err.code == CODE_DATA, "npy writer: no objects");
+	tap_ok(!matwriter_create(path, MATWRITER_NPY, "x", "<f4", huge, 2, DT_NONE, &err) && err.code == CODE_DATA, "npy writer: row size overflow");
+	tap_ok(!matwriter_create(in_dir("no/such/dir.npy"), MATWRITER_NPY, "x", "<f4", dims, 1, DT_NONE, &err) && err.code == CODE_CANTCREATE, "npy writer: no such directory");
+	tap_ok(!matwriter_create(dir, MATWRITER_NPY, "x", "<f4", dims, 1, DT_NONE, &err) && err.code == CODE_CANTCREATE, "npy writer: a directory");
 }
 
 static void
@@ -602,7 +603,7 @@ writer_atomic(void)
 	const uint64_t dim = 2;
 	const float x[4] = {1, 2, 3, 4};
 	const char *path;
-	struct npy_writer *w;
+	struct matwriter *w;
 	unsigned before;
 	size_t n;
 	char *p;
@@ -610,15 +611,15 @@ writer_atomic(void)
 	empty_dir();
 	before = entries();
 	path = in_dir("a.npy");
-	w = npy_create(path, "<f4", &dim, 1, &err);
-	npy_append(w, x, 2, 8, &err);
-	npy_abort(w);
-	npy_abort(NULL);
+	w = matwriter_create(path, MATWRITER_NPY, "x", "<f4", &dim, 1, DT_NONE, &err);
+	matwriter_append(w, x, 2, 8, &err);
+	matwriter_abort(w);
+	matwriter_abort(NULL);
 	tap_ok(entries() == before, "npy writer: abort leaves nothing");
 	put_file("a.npy", "old", 3);
-	w = npy_create(path, "<f4", &dim, 1, &err);
-	npy_append(w, x, 2, 8, &err);
-	npy_abort(w);
+	w = matwriter_create(path, MATWRITER_NPY, "x", "<f4", &dim, 1, DT_NONE, &err);
+	matwriter_append(w, x, 2, 8, &err);
+	matwriter_abort(w);
 	p = get_file(path, &n);
 	tap_ok(n == 3 && !memcmp(p, "old", 3) && entries() == before + 1, "npy writer: abort leaves the old file");
 	free(p);
@@ -631,14 +632,14 @@ writer_pipes(void)
 	const float x[4] = {1, 2, 3, 4};
 	const char *path = in_dir("fifo"), *out = in_dir("out.npy");
 	char got[256] = "";
-	struct npy_writer *w;
+	struct matwriter *w;
 	int fd, saved, rc;
 	ssize_t n;
 
 	mkfifo(path, 0600);
 	fd = open(path, O_RDONLY | O_NONBLOCK);
-	w = npy_create(path, "<f4", &dim, 1, &err);
-	tap_ok(w && !npy_append(w, x, 2, 8, &err) && read(fd, got, sizeof got) <= 0 && !npy_finish(w, &err), "npy writer: a pipe gets it at the end");
+	w = matwriter_create(path, MATWRITER_NPY, "x", "<f4", &dim, 1, DT_NONE, &err);
+	tap_ok(w && !matwriter_append(w, x, 2, 8, &err) && read(fd, got, sizeof got) <= 0 && !matwriter_finish(w, &err), "npy writer: a pipe gets it at the end");
 	n = read(fd, got, sizeof got);
 	tap_ok(n == 144 && strstr(got + 10, "(2, 2), }") && !memcmp(got + 128, x, 16), "npy writer: a pipe gets the right rows");
 	close(fd);
@@ -647,8 +648,8 @@ writer_pipes(void)
 	saved = dup(1);
 	fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	dup2(fd, 1);
-	w = npy_create("-", "<f4", &dim, 1, &err);
-	rc = !w || npy_append(w, x, 2, 8, &err) || npy_finish(w, &err);
+	w = matwriter_create("-", MATWRITER_NPY, "x", "<f4", &dim, 1, DT_NONE, &err);
+	rc = !w || matwriter_append(w, x, 2, 8, &err) || matwriter_finish(w, &err);
 	dup2(saved, 1);
 	close(fd);
 	tap_ok(!rc && !access(out, F_OK), "npy writer: standard output");
@@ -662,9 +663,9 @@ writer_pipes(void)
 		tap_skip("npy writer: full device", "no /dev/full");
 		return;
 	}
-	w = npy_create("/dev/full", "<f4", &dim, 1, &err);
-	npy_append(w, x, 2, 8, &err);
-	refused(npy_finish(w, &err), CODE_IO, "/dev/full", "cannot write", "npy writer: full device");
+	w = matwriter_create("/dev/full", MATWRITER_NPY, "x", "<f4", &dim, 1, DT_NONE, &err);
+	matwriter_append(w, x, 2, 8, &err);
+	refused(matwriter_finish(w, &err), CODE_IO, "/dev/full", "cannot write", "npy writer: full device");
 }
 
 /* ---- safetensors ---- */
