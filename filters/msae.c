@@ -26,6 +26,7 @@ static const struct { const char *name, *what; } programs[] = {
 	{"name-concepts", "name a model's latents with words"},
 	{"concept-score", "give codes the names of their concepts"},
 	{"steer", "set, scale and add to chosen concepts"},
+	{"concept-search", "find the rows nearest to concepts, words or other rows"},
 	{"report", "tell what is in a stream: text, JSON, HTML"},
 	{"write-embeddings", "a column to an .npy file"},
 	{"frames", "look at a stream, check it, text and back"},

@@ -23,6 +23,8 @@ filter | concept-score -c names.json         | z.sae
 text   | concept-score -c names.json --json  | z.sae
 filter | steer -c names.json --set zebra=3   | z.sae
 filter | steer -m m.msae --keep-residual --scale 1=0 | zx.sae
+text   | concept-search -c names.json -q zebra-#1 -n 5 | z.sae
+text   | concept-search --like raw.npy -n 3 --json | x.sae
 text   | sae-eval -m m.msae --no-cknna       | x.sae
 text   | sae-eval -m m.msae --no-cknna --progressive --json | raw.sae
 model  | sae-eval -m m.msae --state /dev/null | x.sae
@@ -41,7 +43,7 @@ source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
 '
-PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames farm work steer'
+PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames farm work steer concept-search'
 
 setup_file() {
 	pick_python
@@ -180,7 +182,7 @@ every_program() {
 }
 
 @test "what a program needs, it says" {
-	for case in sae-encode sae-decode topk concept-score read-embeddings write-embeddings normalize; do
+	for case in sae-encode sae-decode topk concept-score concept-search read-embeddings write-embeddings normalize; do
 		refused 64 "$case" <x.sae
 		says "try: $case --help"
 	done
@@ -196,7 +198,8 @@ every_program() {
 	}
 	each check filter text model
 	for case in "read-embeddings no/such/file" "normalize -m no/such/file" "normalize --stats no/such/file" \
-		"sae-encode -m no/such/file" "sae-decode -m no/such/file" "concept-score -c no/such/file" \
+		"steer -c no/such/file" "concept-search -q a -c no/such/file" "concept-search -q a --words no/such/file" "concept-search --like no/such/file" \
+		"concept-search -Q no/such/file" "sae-encode -m no/such/file" "sae-decode -m no/such/file" "concept-score -c no/such/file" \
 		"read-embeddings raw.npy --ids no/such/file" "frames --pack -i no/such/file"; do
 		refused 66 $case <x.sae
 		says no/such/file
@@ -524,7 +527,7 @@ wide_world() {
 
 @test "two streams one after another are a stream" {
 	check() {
-		like '--fit|^write|^report|^sae-eval|--check|--csv' && return
+		like '--fit|^write|^report|^sae-eval|^concept-search|--check|--csv' && return
 		cat "$in" "$in" >"$T/two"
 		feed "$in" >"$T/one"
 		feed "$T/two" >"$T/out"
@@ -666,7 +669,8 @@ source | read-embeddings raw.npy                    | /dev/null' each check sour
 		try "${cmd[@]}" -v <"$in"
 		status_is 0
 		[[ $(cat "$ERR") =~ ^$name:\ [0-9]+\ rows,\ [^$'\n']*$ ]] || problem "says \"$(heard)\""
-		try "${cmd[@]}" -q <"$in"
+		like '^concept-search' && quiet=--quiet || quiet=-q # there -q is for the query
+		try "${cmd[@]}" $quiet <"$in"
 		status_is 0
 		silent
 	}

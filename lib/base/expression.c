@@ -119,19 +119,24 @@ parse_quoted(struct parser *p, struct meant *m)
 static int
 parse_name(struct parser *p, struct meant *m)
 {
-	size_t left = strlen(p->at), len = strcspn(p->at, "+-*");
+	size_t run = strcspn(p->at, "+-*"), len = run;
+	const char *behind;
 
-	if (!left || !len)
+	if (!run)
 		return wrong(p, "a name is needed");
 	*m = (struct meant){0};
-	m->entries = lexicon_longest(p->lexicon, p->at, left, &len, &m->count);
+	m->entries = lexicon_longest(p->lexicon, p->at, strlen(p->at), &len, &m->count);
 	if (!m->entries && (*p->at == '"' || *p->at == '\''))
 		return parse_quoted(p, m);
-	if (!m->entries)
-		while (p->at[len - 1] == ' ')
-			len--;
-	if (!m->entries && expression_name(m, p->at, len, p->lexicon, p->kind, p->numbers, p->e))
+	while (run && p->at[run - 1] == ' ')
+		run--;
+	if (!m->entries && expression_name(m, p->at, run, p->lexicon, p->kind, p->numbers, p->e))
 		return p->e->code;
+	len = m->entries ? len : run;
+	for (behind = p->at + len; *behind == ' '; behind++)
+		;
+	if (*behind && !strchr("+-*", *behind)) /* only the beginning is a name */
+		return unknown(p->at, run, p->lexicon, p->kind, p->e);
 	p->at += len;
 	return 0;
 }

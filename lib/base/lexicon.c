@@ -125,7 +125,7 @@ lexicon_longest(const struct lexicon *l, const char *s, size_t n, size_t *len, s
 	for (i = n < l->longest ? n : l->longest; i > 0 && !found; i--)
 		if (i == n || strchr(" \t+-*", s[i])) {
 			found = lexicon_find(l, s, i, count);
-			*len = i;
+			*len = found ? i : *len;
 		}
 	return found;
 }

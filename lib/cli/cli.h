@@ -177,7 +177,8 @@ void strings_free(struct strings *s);
  * the input is over, a call returns a code, or a signal came (run_stop). Programs
  * without `loop` are run by it. */
 int run_frames(struct run *r, int (*each)(struct run *r, struct frame *f, void *arg), void *arg);
-/* The same for a stream of its own, in the file `path`; r->in is as before then. */
+/* The same for a stream of its own, in the file `path`; r->in is as before then,
+ * and r->head empty. */
 int run_frames_of(struct run *r, const char *path, int (*each)(struct run *r, struct frame *f, void *arg), void *arg);
 
 /* Adds the provenance entry to h and writes it: for programs with `loop`. */

@@ -197,6 +197,7 @@ run_frames_of(struct run *r, const char *path, int (*each)(struct run *r, struct
 	code = r->in ? run_frames(r, each, arg) : r->err.code;
 	stream_close(r->in);
 	r->in = in;
+	head_clear(&r->head);
 	return code;
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "view/private.h"
 #include "view/table.h"
 
 #define BAR 30
