@@ -156,7 +156,7 @@ print_rows(struct run *r, struct frame *f, struct csr_view z)
 			return r->err.code;
 		done = s->json ? scored_json(to, &row) : scored_csv(to, &row);
 	}
-	return done ? r->err.code : err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
+	return run_wrote(r, !done);
 }
 
 static int

@@ -204,9 +204,7 @@ stop(struct run *r)
 {
 	struct self *s = r->self;
 
-	if (!finding_write(&s->f, s->json ? HITS_JSON : s->csv ? HITS_CSV : HITS_TEXT, run_text(r)))
-		return 0;
-	return err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
+	return run_wrote(r, finding_write(&s->f, s->json ? HITS_JSON : s->csv ? HITS_CSV : HITS_TEXT, run_text(r)));
 }
 
 static void

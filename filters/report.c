@@ -123,8 +123,7 @@ write_reports(struct run *r)
 	if (!s->text && !s->json)
 		return 0;
 	to = run_text(r);
-	return to && !report_write(p, s->json ? REPORT_JSON : REPORT_TEXT, to) ? 0 : r->err.code ? r->err.code
-	     : err_sys(&r->err, CODE_IO, "%s: cannot write", strcmp(r->common.out, "-") ? r->common.out : "standard output");
+	return run_wrote(r, !to || report_write(p, s->json ? REPORT_JSON : REPORT_TEXT, to));
 }
 
 static int

@@ -259,11 +259,9 @@ typedef float few __attribute__((vector_size(WIDE * sizeof(float))));
 typedef double wide __attribute__((vector_size(WIDE * sizeof(double))));
 typedef int64_t bits __attribute__((vector_size(WIDE * sizeof(int64_t))));
 
-static double
-sum_wide(wide v)
-{
-	return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
-}
+/* A macro: passing a vector this wide to a function would be another ABI on
+ * each instruction set. */
+#define SUM_WIDE(v) ((((v)[0] + (v)[4]) + ((v)[2] + (v)[6])) + (((v)[1] + (v)[5]) + ((v)[3] + (v)[7])))
 
 /* The compiler makes as many registers of `wide` as it takes. */
 static void
@@ -292,7 +290,7 @@ compare(const float *x, const float *y, size_t n, struct compared *out)
 		yy += b * b;
 		xy += a * b;
 	}
-	*out = (struct compared){sum_wide(e), sum_wide(ee), sum_wide(abs), sum_wide(yy), sum_wide(xy)};
+	*out = (struct compared){SUM_WIDE(e), SUM_WIDE(ee), SUM_WIDE(abs), SUM_WIDE(yy), SUM_WIDE(xy)};
 }
 
 extern const struct simd JOIN(simd_, SIMD);
