@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -105,57 +104,20 @@ parse_root(struct concepts *c, const json_t *root, struct err *e)
 	return parse_list(c, list, e);
 }
 
-static int
-parse_text(struct concepts *c, const char *text, size_t n, struct err *e)
-{
-	char what[160];
-	bool other = infile_sniff((const unsigned char *)text, n, what, sizeof what);
-	json_t *root;
-
-	/* a better word than "not valid JSON" for what is often given instead */
-	if (other || !n)
-		return err_set(e, CODE_DATA, "not a concepts file: %s", what);
-	if (jsonin_parse(text, n, MAX_DEPTH, MAX_VALUES, &root, e))
-		return err_add(e, "not a concepts file");
-	e->code = 0;
-	parse_root(c, root, e);
-	json_decref(root);
-	return e->code;
-}
-
-static int
-load_file(struct concepts *c, int fd, uint64_t size, struct err *e)
-{
-	char *text;
-
-	if (size > MAX_FILE)
-		return err_set(e, CODE_DATA, "%llu bytes are too many for a concepts file: at most %llu are accepted",
-		               (unsigned long long)size, (unsigned long long)MAX_FILE);
-	text = malloc((size_t)size + 1);
-	if (!text)
-		return err_memory(e, "concepts", size);
-	e->code = 0;
-	if (!infile_read_at(fd, text, (size_t)size, 0, e))
-		parse_text(c, text, (size_t)size, e);
-	free(text);
-	return e->code;
-}
-
 int
 concepts_load(struct concepts *c, const char *path, struct err *e)
 {
-	uint64_t size;
-	int fd;
+	json_t *root;
 
 	memset(c, 0, sizeof *c);
-	if (infile_open(path, &fd, &size, e))
-		return infile_blame(e, path);
+	if (jsonin_load(path, "a concepts file", MAX_FILE, MAX_DEPTH, MAX_VALUES, &root, e))
+		return e->code;
 	e->code = 0;
-	if (load_file(c, fd, size, e)) {
+	if (parse_root(c, root, e)) {
 		concepts_free(c);
 		infile_blame(e, path);
 	}
-	close(fd);
+	json_decref(root);
 	return e->code;
 }
 

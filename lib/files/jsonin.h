@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -13,5 +14,9 @@
  * UTF-8 or not JSON; an object with the same key twice; NUL in a string;
  * numbers beyond 64 bits or a double. */
 int jsonin_parse(const char *text, size_t n, unsigned max_depth, size_t max_values, json_t **out, struct err *e);
+
+/* The same with a whole file, which should be `what` ("a concepts file"), of at
+ * most max_bytes. Errors name it. CODE_NOINPUT when it cannot be read. */
+int jsonin_load(const char *path, const char *what, uint64_t max_bytes, unsigned max_depth, size_t max_values, json_t **out, struct err *e);
 
 #endif
