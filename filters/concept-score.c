@@ -63,7 +63,7 @@ head(struct run *r, struct head *h)
 	for (i = 0; i < s->concepts.n && !code; i++) {
 		const struct concept *c = &s->concepts.items[i];
 
-		code = names_add(&b, c->latent, c->name, c->valid, c->score, &r->err);
+		code = names_add(&b, &(struct name){c->latent, c->name, strlen(c->name), c->valid, c->score, c->ratio}, &r->err);
 	}
 	if (!code)
 		code = head_set(h, "concepts", b.data, b.len, &r->err);

@@ -53,10 +53,10 @@ head(struct run *r, struct head *h)
 }
 
 static void
-take_name(void *facts, uint32_t latent, const char *name, size_t n, bool valid)
+take_name(void *facts, const struct name *n)
 {
-	if (valid)
-		facts_name(facts, latent, name, n);
+	if (n->valid)
+		facts_name(facts, n->latent, n->text, n->n);
 }
 
 static int
