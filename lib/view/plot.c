@@ -66,14 +66,18 @@ add_tick(struct axis *a, double v)
 static void
 linear_ticks(struct axis *a)
 {
-	double step = pow(10, floor(log10((a->high - a->low) / 4))), v;
+	double step = pow(10, floor(log10((a->high - a->low) / 4))), first, v;
+	int i;
 
 	if ((a->high - a->low) / step > 20)
 		step *= 5;
 	else if ((a->high - a->low) / step > 8)
 		step *= 2;
-	for (v = ceil(a->low / step - 1e-9) * step; v <= a->high + step * 1e-9; v += step)
+	first = ceil(a->low / step - 1e-9);
+	for (i = 0; i < MAX_TICKS; i++) {
+		v = (first + i) * step;
 		add_tick(a, fabs(v) < step * 1e-6 ? 0 : v);
+	}
 }
 
 static void
@@ -124,6 +128,12 @@ axes_of(const struct plot_panel *p, struct axis *x, struct axis *y)
 				widen(x, p->series[i].x[j]);
 				widen(y, p->series[i].y[j]);
 			}
+	for (i = 0; p->bars && i < p->bars->n; i++) {
+		widen(x, p->bars->edges[i]);
+		widen(x, p->bars->edges[i + 1]);
+		widen(y, 0);
+		widen(y, (double)p->bars->counts[i]);
+	}
 	settle(x, p->ticks, p->nticks);
 	settle(y, NULL, 0);
 }
@@ -156,9 +166,10 @@ draw_axes(const struct plot_panel *p, const struct axis *x, const struct axis *y
 	char text[32];
 	size_t i;
 
-	label(to, "panel", LEFT, TOP - 14, p->title);
+	if (p->title)
+		label(to, "panel", LEFT, TOP - 14, p->title);
 	for (i = 0; i < y->n; i++) {
-		snprintf(text, sizeof text, "%.4g", y->ticks[i]);
+		snprintf(text, sizeof text, "%.6g", y->ticks[i]);
 		fprintf(to, "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>\n", LEFT, WIDTH - RIGHT, at_y(y, y->ticks[i]), at_y(y, y->ticks[i]));
 		label(to, "ytick", LEFT - 8, at_y(y, y->ticks[i]) + 4, text);
 	}
@@ -197,6 +208,45 @@ draw_series(const struct plot_series *s, const struct axis *x, const struct axis
 		view_escaped(to, s->name);
 		fprintf(to, ": %.6g, %.4g</title></circle>\n", s->x[i], s->y[i]);
 	}
+}
+
+static void
+draw_bars(const struct plot_bars *b, const struct axis *x, const struct axis *y, FILE *to)
+{
+	double left, right, top;
+	size_t i;
+
+	for (i = 0; i < b->n; i++) {
+		if (!b->counts[i])
+			continue;
+		left = at_x(x, b->edges[i]) + .5;
+		right = at_x(x, b->edges[i + 1]) - .5;
+		top = at_y(y, (double)b->counts[i]);
+		/* what there is can be seen */
+		top = top > HEIGHT - BOTTOM - 1 ? HEIGHT - BOTTOM - 1 : top;
+		fprintf(to, "<rect class=\"bar\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"><title>%.4g to %.4g: %llu ", left, top,
+		        right - left > 1 ? right - left : 1, HEIGHT - BOTTOM - top, b->edges[i], b->edges[i + 1], (unsigned long long)b->counts[i]);
+		view_escaped(to, b->unit);
+		fputs("</title></rect>\n", to);
+	}
+}
+
+void
+plot_panel(const struct plot_panel *p, const char *label, FILE *to)
+{
+	struct axis x, y;
+	size_t i;
+
+	axes_of(p, &x, &y);
+	fprintf(to, "<svg class=\"plot\" viewBox=\"0 %d %d %d\" role=\"img\" aria-label=\"", TOP - 12, WIDTH, HEIGHT - TOP + 12);
+	view_escaped(to, label);
+	fputs("\">\n", to);
+	draw_axes(p, &x, &y, to);
+	if (p->bars)
+		draw_bars(p->bars, &x, &y, to);
+	for (i = 0; i < p->n; i++)
+		draw_series(&p->series[i], &x, &y, colours[i % NCOLOURS], to);
+	fputs("</svg>\n", to);
 }
 
 /* Names in lines as wide as the picture; returns how many lines there are, and

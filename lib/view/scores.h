@@ -4,6 +4,7 @@
 #ifndef VIEW_SCORES_H
 #define VIEW_SCORES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -58,5 +59,8 @@ int scores_latents(const struct scores *s, size_t n, FILE *to);
 /* One model: FVU and cosine against k, on a logarithmic axis. Several: FVU and
  * cosine against L0, each model as it is used and, where measured, by level. SVG. */
 int scores_plot(const struct scores *s, size_t n, FILE *to);
+/* The first of one model's, for a page (see plot_panel); false, and nothing is
+ * drawn, where there are no levels to draw. */
+bool scores_panel(const struct scores *s, FILE *to);
 
 #endif

@@ -66,8 +66,8 @@ scores_plot(const struct scores *s, size_t n, FILE *to)
 			cosine[i] = (struct plot_series){s[i].name, c[i].n, one ? c[i].k : c[i].l0, c[i].cosine, c[i].cosine_half, c[i].used};
 		}
 		panels[0] = (struct plot_panel){"FVU", one ? "k largest codes" : "L0: active latents of a row", "fraction of variance unexplained",
-		                                true, !one, one ? c[0].k : NULL, one ? c[0].n : 0, fvu, n};
-		panels[1] = (struct plot_panel){"cosine", panels[0].x_label, "cosine of x and xhat", true, false, panels[0].ticks, panels[0].nticks, cosine, n};
+		                                true, !one, one ? c[0].k : NULL, one ? c[0].n : 0, fvu, n, NULL};
+		panels[1] = (struct plot_panel){"cosine", panels[0].x_label, "cosine of x and xhat", true, false, panels[0].ticks, panels[0].nticks, cosine, n, NULL};
 		snprintf(note, sizeof note, "%s rows, %s%s", view_count(rows, s->rows), s->rows_are,
 		         one ? "; bars: 95 % intervals" : s->nlevels > 1 ? "; large points: as used, lines: the k largest codes" : "; as used");
 		rc = plot_svg(n == 1 ? s->name : "Reconstruction against sparsity", note, panels, 2, to);
@@ -75,4 +75,21 @@ scores_plot(const struct scores *s, size_t n, FILE *to)
 	free(c);
 	free(fvu);
 	return rc;
+}
+
+bool
+scores_panel(const struct scores *s, FILE *to)
+{
+	struct plot_series fvu;
+	struct plot_panel panel;
+	struct curve c;
+
+	if (s->nlevels < 3)
+		return false;
+	curve_of(s, true, &c);
+	fvu = (struct plot_series){"FVU", c.n, c.k, c.fvu, c.fvu_half, c.used};
+	panel = (struct plot_panel){.x_label = "k largest codes of a row", .y_label = "fraction of variance unexplained", .log_x = true,
+	                            .ticks = c.k, .nticks = c.n, .series = &fvu, .n = 1};
+	plot_panel(&panel, "fraction of variance unexplained against the number of codes kept", to);
+	return true;
 }
