@@ -32,6 +32,7 @@ filter | probe --apply two.probe             | x.sae
 text   | concept-score -c names.json --csv   | z.sae
 text   | report                              | named.sae
 text   | report --json                       | named.sae
+text   | report --text --html /dev/null      | named.sae
 text   | write-embeddings -                  | x.sae
 text   | frames                              | z.sae
 text   | frames --text --rows                | z.sae

@@ -18,7 +18,7 @@ setup_file() {
 		z[17, 5] = 9
 		x = r.normal(size=(100, 6)).astype("<f4")
 		label = [["cat", "dog", "bird"][min(i % 5, 2)] for i in range(100)]
-		names = [{"latent": 5, "name": "always here", "valid": True}, {"latent": 2, "name": "second", "valid": True}, {"latent": 3, "name": "not valid", "valid": False}]
+		names = [{"latent": 5, "name": "always here", "valid": True, "score": .5, "ratio": 2.25}, {"latent": 2, "name": "second", "valid": True, "score": 1, "ratio": "two"}, {"latent": 3, "name": "not valid", "valid": False}]
 		write("facts.sae", stream({"x": x, "z": sparse(z), "id": [f"file-{i}.jpg" for i in range(100)], "label": label}, batch=33, row=1000,
 		                          model="cd" * 32, concepts=names, norm={"how": "fit", "mean": tensor(np.zeros(6, "<f4")), "scale": tensor(np.ones(1, "<f4"))}))
 		evil = "<script>alert(1)</script>"
@@ -74,9 +74,27 @@ setup() {
 		    near([a["frequency"], a["mean"], a["max"]], [len(on) / 100, on.mean(), on.max()])
 		    assert a["name"] == {5: "always here", 2: "second"}.get(a["latent"])
 		    best = np.argsort(-v, kind="stable")[:len(a["examples"])]
-		    assert len(a["examples"]) == min(4, len(on))
+		    assert len(a["examples"]) == min(8, len(on))
 		    assert [e["row"] for e in a["examples"]] == [1000 + i for i in best] and [e["id"] for e in a["examples"]] == [f"file-{i}.jpg" for i in best]
 		    near([e["value"] for e in a["examples"]], v[best])
+		    assert (a["score"], a["ratio"]) == {5: (.5, 2.25), 2: (1, None)}.get(a["latent"], (None, None))
+		    h = a["histogram"]
+		    assert np.log2(h["width"]) % 1 == 0 and 16 <= v.max() / h["width"] < 32 and h["negative"] == 0, h
+		    assert h["rows"] == np.bincount((on / h["width"]).astype(int)).tolist()
+		assert k["l0"]["rows"] == [[i, n] for i, n in enumerate(np.bincount(l0)) if n]
+		# what fires together, in all of the rows and codes, there being few
+		fires = (z != 0).astype(int)
+		both, each = fires.T @ fires, fires.sum(0)
+		assert k["together_rows"] == 100
+		for a in k["active_latents"]:
+		    i = a["latent"]
+		    assert a["fired"] == each[i]
+		    want = [(j, both[i, j], both[i, j] / (each[i] * each[j])**.5, both[i, j] * 100 / (each[i] * each[j])) for j in range(30) if each[j] and j != i]
+		    want = sorted((t for t in want if t[1] > 1 and t[3] > 1 + 1e-9), key=lambda t: (-round(t[2], 12), t[0]))[:8]
+		    got = [(t["latent"], t["rows"], t["overlap"], t["lift"]) for t in a["together"] if t["lift"] > 1 + 1e-9]
+		    assert [t[:2] for t in got] == [t[:2] for t in want], (i, got, want)
+		    near([t[2:] for t in got], [t[2:] for t in want])
+		    assert all(t["name"] == {5: "always here", 2: "second"}.get(t["latent"]) for t in a["together"])
 		assert len(r["examples"]) == 6
 		for i, e in enumerate(r["examples"]):
 		    best = np.argsort(-z[i], kind="stable")[:len(e["strongest"])]
@@ -137,8 +155,9 @@ setup() {
 	ok report --html "$T/again.html" -i named.sae
 	same "$T/page.html" "$T/again.html"
 	[[ $(head -n 1 "$T/page.html") == "<!doctype html>" ]] || problem "no doctype"
-	! grep -nEi '(src|href|action|url\(|@import|https?://)' "$T/page.html" || problem "refers to something elsewhere"
-	for want in "row-0" "sae-encode --model=m.msae" "<title>" "<svg" "charset=utf-8"; do
+	! grep -nEi '(<[^>]* (src|action)=|url\(|@import|https?:|//[a-z])' "$T/page.html" || problem "refers to something elsewhere"
+	grep -q "default-src 'none'" "$T/page.html" || problem "would let something be fetched"
+	for want in "row-0" "sae-encode --model=m.msae" "<title>" "<svg" "charset=utf-8" "<noscript>"; do
 		grep -qF "$want" "$T/page.html" || problem "has no \"$want\""
 	done
 	grep -oE '"name": *"[^"]*"' "$T/json" | sed 's/.*: *"\(.*\)"/\1/' | sort -u >"$T/names"
@@ -148,36 +167,44 @@ setup() {
 	done <"$T/names"
 }
 
-@test "html: elements are closed, ids are unique, one script" {
+@test "html: elements are closed, ids are unique, one script and its data" {
 	need_python
 	for f in named.sae facts.sae evil.sae raw.sae; do
 		ok report --html "$T/page.html" -i $f
 		py "$T/page.html" <<-'E'
-			import sys
+			import json, sys
 			from html.parser import HTMLParser
-			void, optional = {"meta", "input", "br"}, {"td", "th", "li", "p", "tr"}
+			void, optional = {"meta", "img"}, {"td", "th", "li", "p", "tr", "dt", "dd"}
 			class Page(HTMLParser):
-			    stack, ids, scripts, tags = [], [], 0, set()
+			    stack, ids, scripts, tags, data = [], [], [], set(), ""
 			    def handle_starttag(self, tag, attrs):
 			        self.tags.add(tag)
-			        self.scripts += tag == "script"
+			        self.scripts += [dict(attrs).get("type")] if tag == "script" else []
 			        self.ids += [v for k, v in attrs if k == "id"]
-			        assert not any(k.startswith("on") or k in ("src", "href") for k, _ in attrs), (tag, attrs)
+			        assert not any(k.startswith("on") or k == "src" or (k == "href" and not v.startswith("#latent-")) for k, v in attrs), (tag, attrs)
 			        if tag not in void:
 			            self.stack.append(tag)
 			    def handle_startendtag(self, tag, attrs):
-			        assert tag in ("rect", "line", "text"), tag
+			        assert tag in ("rect", "line", "text", "path", "circle"), tag
 			        self.tags.add(tag)
 			    def handle_endtag(self, tag):
 			        while self.stack and self.stack[-1] != tag and self.stack[-1] in optional:
 			            self.stack.pop()
 			        assert self.stack and self.stack[-1] == tag, (tag, self.stack, self.getpos())
 			        self.stack.pop()
+			    def handle_data(self, text):
+			        if self.stack and self.stack[-1] == "script" and self.scripts == ["application/json"]:
+			            self.data += text
 			p = Page()
 			p.feed(open(sys.argv[1], encoding="utf-8").read())
 			assert not p.stack, p.stack
-			assert p.scripts == 1 and len(p.ids) == len(set(p.ids))
-			assert p.tags <= {"html", "head", "meta", "title", "style", "body", "h1", "h2", "div", "span", "b", "table", "thead", "tbody", "tr", "th", "td", "ol", "li", "code", "br", "p", "input", "svg", "rect", "line", "text", "script"}, p.tags
+			assert not p.stack and len(p.ids) == len(set(p.ids))
+			assert p.scripts in (["application/json", None], [None])
+			if p.data:
+			    data = json.loads(p.data)
+			    assert len(data["concepts"]) == data["active"] + 1 and {len(c) for c in data["concepts"][1:]} == {13}
+			assert p.tags <= {"html", "head", "meta", "title", "style", "body", "h1", "h2", "div", "span", "b", "i", "bdi", "table", "thead", "tbody", "tr", "th", "td", "ol", "li", "dl", "dt", "dd",
+			                  "code", "p", "a", "details", "summary", "figure", "figcaption", "noscript", "svg", "rect", "line", "text", "script"}, p.tags
 		E
 	done
 }
@@ -186,6 +213,11 @@ setup() {
 	need_python
 	ok report --html "$T/page.html" --title '<script>alert(3)</script>' -i evil.sae
 	! grep -nE '<script>alert|<img|</td></table>' "$T/page.html" || problem "not escaped"
+	! LC_ALL=C.UTF-8 grep -qP '[\x00-\x08\x0b-\x1f\x7f]' "$T/page.html" || problem "control characters in the page"
+	[[ $(grep -oi '</script' "$T/page.html" | wc -l) -eq 2 ]] || problem "a text ends a script"
+	for want in '\u003cscript\u003ealert(1)\u003c/script\u003e' '\u003cimg src=x onerror=alert(2)\u003e\u0026amp;'; do
+		grep -qF -e "$want" "$T/page.html" || problem "has no $want"
+	done
 	for want in '&lt;script&gt;alert(1)&lt;/script&gt;' '&lt;script&gt;alert(3)' 'onerror=alert(2)&gt;&amp;amp;' '&lt;/td&gt;&lt;/table&gt;'; do
 		grep -qF -e "$want" "$T/page.html" || problem "has no $want"
 	done

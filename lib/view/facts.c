@@ -8,11 +8,24 @@
 #include "base/text.h"
 
 void
-facts_init(struct facts *f, size_t want_samples)
+facts_init(struct facts *f, size_t want_samples, bool together)
 {
 	memset(f, 0, sizeof *f);
+	f->together = together;
 	f->labels.max = FACTS_MAX_LABELS;
 	f->want_samples = want_samples < FACTS_MAX_SAMPLES ? want_samples : FACTS_MAX_SAMPLES;
+}
+
+void
+facts_model(struct facts *f, const struct sae *model)
+{
+	struct report_model *m = &f->model;
+
+	*m = (struct report_model){.architecture = sae_arch_name(model->arch), .trained_on = f->trained_on, .inputs = model->d, .latents = model->m,
+	                           .k = model->k, .nlevels = model->levels, .rows = model->rows, .seed = model->seed};
+	memcpy(m->nesting, model->nesting, sizeof m->nesting);
+	memcpy(f->trained_on, model->trained_on, sizeof f->trained_on);
+	f->report.about = m;
 }
 
 void
@@ -36,25 +49,28 @@ facts_codes_begin(struct facts *f, size_t m, struct err *e)
 {
 	if (f->names)
 		return m == f->tally.m ? 0 : err_set(e, CODE_DATA, "codes of %zu latents here, of %zu before", m, f->tally.m);
-	if (tally_init(&f->tally, m, e))
+	if (f->report.about && m != f->model.latents)
+		return err_set(e, CODE_DATA, "codes of %zu latents; the model has %zu", m, f->model.latents);
+	if (tally_init(&f->tally, m, f->model.nlevels, e) || (f->together && cofire_init(&f->cofire, m, e)))
 		return e->code;
 	f->names = calloc(m + 1, sizeof *f->names);
 	return f->names ? 0 : err_memory(e, "names", (unsigned long long)m * sizeof *f->names);
 }
 
+/* A printable copy, at most size (up to TALLY_ID) bytes with its end. */
 static char *
-printable(const char *s, size_t n)
+printable(const char *s, size_t n, size_t size)
 {
-	char text[128];
+	char text[TALLY_ID];
 
-	return strdup(text_printable(text, sizeof text, s, n));
+	return strdup(text_printable(text, size, s, n));
 }
 
 void
-facts_name(struct facts *f, uint32_t latent, const char *name, size_t n)
+facts_name(struct facts *f, uint32_t latent, const char *text, size_t n, double score, double ratio)
 {
-	if (latent < f->tally.m && !f->names[latent])
-		f->names[latent] = printable(name, n);
+	if (latent < f->tally.m && !f->names[latent].text)
+		f->names[latent] = (struct facts_name){printable(text, n, TALLY_LABEL), score, ratio};
 }
 
 int
@@ -86,34 +102,52 @@ take_sample(struct facts *f, const struct facts_rows *rows, size_t i, size_t l0,
 	size_t j;
 
 	*p = (struct report_sample){.row = rows->row + i, .l0 = l0};
-	p->id = rows->ids ? printable(rows->ids[i], strlen(rows->ids[i])) : NULL;
-	p->label = rows->labels ? printable(rows->labels[i], strlen(rows->labels[i])) : NULL;
-	for (t = best.ptr[i]; t < best.ptr[i + 1] && p->n < REPORT_SAMPLE_CODES; t++) {
-		for (j = p->n++; j && stronger(&best, t, order[j - 1]); j--)
+	p->id = rows->ids ? printable(rows->ids[i], strlen(rows->ids[i]), TALLY_ID) : NULL;
+	p->label = rows->labels ? printable(rows->labels[i], strlen(rows->labels[i]), TALLY_LABEL) : NULL;
+	for (t = best.ptr[i]; t < best.ptr[i + 1]; t++) {
+		if (p->n == REPORT_SAMPLE_CODES && !stronger(&best, t, order[p->n - 1]))
+			continue;
+		for (j = p->n < REPORT_SAMPLE_CODES ? p->n++ : p->n - 1; j && stronger(&best, t, order[j - 1]); j--)
 			order[j] = order[j - 1];
 		order[j] = t;
 	}
 	for (j = 0; j < p->n; j++) {
 		p->codes[j].latent = best.idx[order[j]];
-		p->codes[j].name = f->names[best.idx[order[j]]];
+		p->codes[j].name = f->names[best.idx[order[j]]].text;
 		p->codes[j].value = (double)best.val[order[j]];
 	}
 }
 
-bool
-facts_wants_samples(const struct facts *f)
+static bool
+wants_samples(const struct facts *f)
 {
 	return f->report.nsamples < f->want_samples;
 }
 
-void
-facts_codes(struct facts *f, const struct facts_rows *rows, struct csr_view z, struct csr_view best)
+bool
+facts_wants_best(const struct facts *f)
+{
+	return f->together || wants_samples(f);
+}
+
+int
+facts_codes(struct facts *f, const struct facts_rows *rows, struct csr_view z, struct csr_view best, struct err *e)
 {
 	size_t i;
 
-	tally_rows(&f->tally, z, rows->row, rows->ids, rows->labels);
-	for (i = 0; i < z.rows && facts_wants_samples(f); i++)
+	if (tally_rows(&f->tally, z, rows->row, rows->ids, rows->labels, e))
+		return e->code;
+	if (f->together)
+		cofire_rows(&f->cofire, best);
+	for (i = 0; i < z.rows && wants_samples(f); i++)
 		take_sample(f, rows, i, z.ptr[i + 1] - z.ptr[i], best);
+	return 0;
+}
+
+void
+facts_level(struct facts *f, size_t level, struct csr_view codes)
+{
+	tally_level(&f->tally, level, codes);
 }
 
 int
@@ -130,16 +164,54 @@ facts_labels(struct facts *f, const struct facts_rows *rows, struct err *e)
 	return 0;
 }
 
+/* See struct report_latent. */
+static size_t
+level_of(const struct report_model *m, const uint64_t *level_rows, uint64_t rows)
+{
+	uint64_t within = 0;
+	size_t i;
+
+	for (i = 0; i < m->nlevels; i++) {
+		within += level_rows[i];
+		if (within >= rows - within)
+			return m->nesting[i];
+	}
+	return 0;
+}
+
+static void
+fill_together(struct facts *f, struct report_latent *out)
+{
+	struct cofire_pair best[COFIRE_BEST];
+	size_t i;
+
+	out->fired = cofire_fired(&f->cofire, out->latent);
+	out->ntogether = cofire_of(&f->cofire, out->latent, best);
+	for (i = 0; i < out->ntogether; i++)
+		out->together[i] = (struct report_together){best[i].latent, f->names[best[i].latent].text, best[i].rows, best[i].overlap, best[i].lift};
+}
+
 static void
 fill_latent(struct facts *f, uint32_t j, struct report_latent *out)
 {
 	const struct tally_latent *l = &f->tally.latents[j];
+	const struct facts_name *name = &f->names[j];
 	unsigned i;
 
-	*out = (struct report_latent){.latent = j, .name = f->names[j], .rows = l->rows, .mean = l->sum / (double)l->rows,
-	                              .max = (double)l->max, .nexamples = l->nexamples};
+	*out = (struct report_latent){.latent = j, .name = name->text, .score = name->text ? name->score : NAN, .ratio = name->text ? name->ratio : NAN,
+	                              .rows = l->rows, .mean = l->sum / (double)l->rows, .max = (double)l->max, .nexamples = l->nexamples,
+	                              .bins = l->bins.n, .nbins = TALLY_BINS, .bin_width = ldexp(1, l->bins.exponent), .negative = l->negative};
+	while (out->nbins && !out->bins[out->nbins - 1])
+		out->nbins--;
 	for (i = 0; i < l->nexamples; i++)
-		out->examples[i] = (struct report_example){l->best[i].id, l->best[i].label, l->best[i].row, (double)l->best[i].value};
+		out->examples[i] = (struct report_example){l->best[i].id ? l->best[i].id : "", l->best[i].label ? l->best[i].label : "",
+		                                           l->best[i].row, (double)l->best[i].value};
+	if (f->tally.nlevels) {
+		out->level_rows = f->tally.levels + (size_t)j * f->tally.nlevels;
+		out->level = level_of(&f->model, out->level_rows, l->rows);
+	}
+	if (f->together)
+		fill_together(f, out);
 }
 
 static int
@@ -153,7 +225,12 @@ report_codes(struct facts *f, struct err *e)
 	f->latents = calloc(t->m + 1, sizeof *f->latents);
 	if (!f->latents)
 		return err_memory(e, "report", (unsigned long long)t->m * sizeof *f->latents);
-	*c = (struct report_codes){.m = t->m, .rows = t->rows, .l0_max = t->max, .latents = f->latents};
+	*c = (struct report_codes){.m = t->m, .rows = t->rows, .l0_max = t->max, .l0_rows = t->l0, .latents = f->latents};
+	if (f->together) {
+		if (cofire_index(&f->cofire, e))
+			return e->code;
+		c->drawn = cofire_drawn(&f->cofire);
+	}
 	if (t->rows) {
 		c->l0_min = t->min;
 		c->l0_mean = (double)t->nnz / n;
@@ -166,7 +243,7 @@ report_codes(struct facts *f, struct err *e)
 			continue;
 		}
 		c->always += t->latents[j].rows == t->rows;
-		c->named += f->names[j] != NULL;
+		c->named += f->names[j].text != NULL;
 		fill_latent(f, (uint32_t)j, &f->latents[c->nlatents++]);
 	}
 	f->report.codes = c;
@@ -204,7 +281,7 @@ facts_free(struct facts *f)
 	size_t i;
 
 	for (i = 0; f->names && i < f->tally.m; i++)
-		free(f->names[i]);
+		free(f->names[i].text);
 	free(f->names);
 	for (i = 0; i < f->ndense; i++)
 		rowstats_free(&f->dense[i].stats);
@@ -214,6 +291,7 @@ facts_free(struct facts *f)
 	}
 	strcount_free(&f->labels);
 	tally_free(&f->tally);
+	cofire_free(&f->cofire);
 	free(f->latents);
 	free(f->labels_out);
 }

@@ -2,9 +2,9 @@
  * grow with the rows; facts_report hands it over as the struct report that the
  * writers take.
  *
- *   struct facts f; facts_init(&f, examples);
+ *   struct facts f; facts_init(&f, examples, together); facts_model(&f, &model);
  *   ... facts_codes_begin once m is known, facts_name for each known name ...
- *   ... for each frame: facts_dense, facts_codes, facts_labels ...
+ *   ... for each frame: facts_dense, facts_codes, facts_level, facts_labels ...
  *   facts_report(&f); report_text(&f.report, stdout); facts_free(&f);
  *
  * Texts given are copied where they are kept. All functions that can fail
@@ -20,7 +20,9 @@
 #include "base/csr.h"
 #include "base/error.h"
 #include "base/moments.h"
+#include "base/model.h"
 #include "base/strcount.h"
+#include "view/cofire.h"
 #include "view/report.h"
 #include "view/tally.h"
 
@@ -33,13 +35,17 @@
 struct facts {
 	struct report report;   /* filled by facts_report; title etc. are the caller's */
 	struct tally tally;
-	char **names;           /* [tally.m]; NULL: unnamed */
+	struct facts_name { char *text; double score, ratio; } *names; /* [tally.m]; text NULL: unnamed */
+	bool together;          /* count what fires together */
+	struct cofire cofire;
 	size_t want_samples;
 	struct facts_dense { char name[64]; struct rowstats stats; } dense[FACTS_MAX_DENSE];
 	size_t ndense;
 	struct report_sample samples[FACTS_MAX_SAMPLES];
 	struct strcount labels;
 	/* what report points into */
+	struct report_model model;
+	char trained_on[256];
 	struct report_codes codes;
 	struct report_latent *latents;
 	struct report_dense dense_out[FACTS_MAX_DENSE];
@@ -56,18 +62,25 @@ struct facts_rows {
 	const char *const *labels;
 };
 
-void facts_init(struct facts *f, size_t want_samples);
+void facts_init(struct facts *f, size_t want_samples, bool together);
+/* What the codes are made by; before facts_codes_begin. Nothing of it is kept. */
+void facts_model(struct facts *f, const struct sae *model);
 /* A stage that made the stream, a column it has: strings the caller keeps. */
 void facts_stage(struct facts *f, const char *program, const char *version, const char *command);
 void facts_column(struct facts *f, const char *name, const char *dtype, const char *shape);
 /* Codes have m latents; a later call with another m is CODE_DATA. */
 int facts_codes_begin(struct facts *f, size_t m, struct err *e);
-void facts_name(struct facts *f, uint32_t latent, const char *name, size_t n);
+/* text of n bytes; score and ratio: NaN when unknown. The first name of a latent
+ * stays; without memory it has none. */
+void facts_name(struct facts *f, uint32_t latent, const char *text, size_t n, double score, double ratio);
 int facts_dense(struct facts *f, const char *column, const float *x, size_t n, size_t d, struct err *e);
-/* z's rows; best: the same rows with at most REPORT_SAMPLE_CODES codes, for
- * examples (needed while facts_wants_samples). */
-void facts_codes(struct facts *f, const struct facts_rows *rows, struct csr_view z, struct csr_view best);
-bool facts_wants_samples(const struct facts *f);
+/* z's rows; best: the same rows with their COFIRE_CODES largest codes (looked at
+ * while facts_wants_best). */
+int facts_codes(struct facts *f, const struct facts_rows *rows, struct csr_view z, struct csr_view best, struct err *e);
+bool facts_wants_best(const struct facts *f);
+/* Of the same rows, the codes that come in with the model's nesting level: among
+ * the nesting[level] largest and not among the nesting[level-1] largest. */
+void facts_level(struct facts *f, size_t level, struct csr_view codes);
 int facts_labels(struct facts *f, const struct facts_rows *rows, struct err *e);
 int facts_report(struct facts *f, struct err *e);
 void facts_free(struct facts *f);
