@@ -11,35 +11,44 @@ setup() {
 	cd "$BATS_TEST_TMPDIR"
 }
 
-# what FILE [OPTIONS]: its rows as raw float32 in ./got, its strings in ./strings
+# what FILE [OPTIONS]: its rows as raw float32 in ./got
 what() {
+	: >got
 	ok read-embeddings "$@" -o read.sae
-	if [[ $status == 0 ]]; then
-		ok write-embeddings -i read.sae got.npy
-		tail -c +129 got.npy >got
-		frames --text --rows -i read.sae | grep -o '"str","shape":\[[0-9]*\],"data":\[[^]]*\]' | sed 's/.*"data"://' >strings || true
-	else
-		: >got
-		: >strings
-	fi
+	[[ $status == 0 ]] || return 0
+	ok write-embeddings -i read.sae got.npy
+	tail -c +129 got.npy >got
 }
 
-# is FILE WANT [OPTIONS]: read from the file, as standard input, and through a pipe
+# ... and its strings, a frame a line, in ./strings
+strings() {
+	what "$@"
+	frames --text --rows -i read.sae | grep -o '"str","shape":\[[0-9]*\],"data":\[[^]]*\]' | sed 's/.*"data"://' >strings || true
+}
+
+# is FILE WANT [OPTIONS]: these rows
 is() {
+	case="$1 ${*:3}"
+	what "$1" "${@:3}"
+	same got "$2"
+	case=
+}
+
+# always FILE WANT FORMAT [OPTIONS]: also as standard input, through a pipe, in
+# part, and in shards
+COLS=19 # of the files here
+always() {
 	local file=$1 want=$2 format=$3
 	shift 3
+	is "$file" "$want" "$@"
 	case="$file $*"
-	what "$file" "$@"
-	same got "$want"
 	what - "$@" --format "$format" <"$file"
 	same got "$want"
 	cat "$file" | what - "$@" --format "$format"
 	same got "$want"
-	for b in 1 4; do
-		what "$file" "$@" -b $b --skip 3 --limit 9
-		tail -c +$((3 * COLS * 4 + 1)) "$want" | head -c $((9 * COLS * 4)) >part
-		same got part
-	done
+	what "$file" "$@" -b 4 --skip 3 --limit 9
+	tail -c +$((3 * COLS * 4 + 1)) "$want" | head -c $((9 * COLS * 4)) >part
+	same got part
 	: >all
 	for i in 0 1 2; do
 		what "$file" "$@" --shard $i/3
@@ -48,8 +57,6 @@ is() {
 	same all "$want"
 	case=
 }
-
-COLS=19 # of nearly all the files here
 
 @test "npz: stored, deflated, Fortran order, other types; one of several by --key" {
 	need_python
@@ -68,12 +75,15 @@ COLS=19 # of nearly all the files here
 		np.savez_compressed("half.npz", x=h)
 		h.astype("<f4").tofile("half.want")
 	E
-	for f in stored deflated fortran fortran-deflated beside; do
-		is $f.npz want npz
+	for f in stored beside; do
+		is $f.npz want
 	done
-	is two.npz want npz --key a
-	is two-deflated.npz want npz --key a
-	is half.npz half.want npz
+	for f in deflated fortran fortran-deflated; do
+		always $f.npz want npz
+	done
+	always two.npz want npz --key a
+	always two-deflated.npz want npz --key a
+	is half.npz half.want
 	refused 65 read-embeddings two.npz
 	says "two.npz: "
 	says "a (37 x 19), b (37 x 19)"
@@ -99,10 +109,10 @@ COLS=19 # of nearly all the files here
 		save_safetensors("several.safetensors", {"b": ("F32", -a), "a": ("F32", a), "odd": ("F8_E4M3", np.zeros((3, 19), "u1"))})
 	E
 	for f in F32 F64 F16 BF16 I64 I32 I16 I8 U8 BOOL; do
-		is $f.safetensors $f.want safetensors
+		is $f.safetensors $f.want
 	done
-	is model.safetensors want safetensors
-	is several.safetensors want safetensors --key a
+	is model.safetensors want
+	always several.safetensors want safetensors --key a
 	refused 65 read-embeddings several.safetensors --key odd
 	says "tensor odd: "
 	says F8_E4M3
@@ -156,18 +166,21 @@ COLS=19 # of nearly all the files here
 	E
 	for f in *.pt; do
 		[[ $f != deep* && $f != numpy* ]] || continue
-		is $f ${f%.pt}.want pt
+		is $f ${f%.pt}.want
+	done
+	for f in columns slice step step-columns columns-old; do
+		always $f.pt $f.want pt
 	done
 	for f in deep.pt deep-old.pt; do
-		is $f deep.want pt --key images.train.x
-		is $f minus.want pt --key images.test.0
+		always $f deep.want pt --key images.train.x
+		is $f minus.want --key images.test.0
 		refused 65 read-embeddings $f
 		says "images.train.x (37 x 19), images.test.0 (37 x 19)"
 		refused 65 read-embeddings $f --key images
 		says '"images"'
 	done
 	for k in x y z; do
-		is numpy.pt deep.want pt --key $k
+		is numpy.pt deep.want --key $k
 	done
 }
 
@@ -283,7 +296,7 @@ COLS=19 # of nearly all the files here
 		open("tiny.fvecs", "wb").write(b"\1\0")
 	E
 	for f in f b i; do
-		is x.${f}vecs $f.want ${f}vecs
+		always x.${f}vecs $f.want ${f}vecs
 	done
 	for case in cut uneven wide negative zero tiny; do
 		refused 65 read-embeddings $case.fvecs -o out
@@ -332,18 +345,18 @@ COLS=19 # of nearly all the files here
 		open("labels.want", "w").write("".join(f'"L{i % 3}"\n' for i in range(37)))
 	E
 	for f in plain heading crlf semi tabs blanks comment bom open; do
-		is $f.csv want csv
+		is $f.csv want
 	done
-	is plain.tsv want tsv
+	always plain.tsv want tsv
 	gzip -k plain.csv plain.tsv
 	gzip -c plain.tsv plain.tsv >twice.tsv.gz
-	is plain.csv.gz want csv
-	is plain.tsv.gz want tsv
+	is plain.csv.gz want
+	is plain.tsv.gz want
 	cat want want >want2
-	is twice.tsv.gz want2 tsv
+	always twice.tsv.gz want2 tsv
 	# each row's string on a line of its own
-	words() { what "$@" -b 1 && sed 's/^\[//; s/\]$//' strings >words; }
-	is id.csv want csv --id-column word
+	words() { strings "$@" -b 1; sed 's/^\[//; s/\]$//' strings >words; }
+	always id.csv want csv --id-column word
 	words id.csv --id-column word
 	same words ids.want
 	words id.csv --id-column 1
@@ -351,15 +364,15 @@ COLS=19 # of nearly all the files here
 	same got want
 	words id-last.tsv --id-column word
 	same words ids.want
-	is noheading.csv want csv --id-column 1
+	is noheading.csv want --id-column 1
 	words noheading.csv --id-column 1
 	same words ids.want
-	is both.csv want csv --id-column word --label-column class
+	is both.csv want --id-column word --label-column class
 	words both.csv --id-column word --label-column class
 	awk 'NR % 2' words | cmp -s - ids.want || problem "ids beside labels"
 	awk 'NR % 2 == 0' words | cmp -s - labels.want || problem "labels beside ids"
-	is counts.csv want csv --header yes
-	is index.csv want csv --id-column 1
+	is counts.csv want --header yes
+	is index.csv want --id-column 1
 	refused 65 read-embeddings counts.csv
 	says "--header"
 	what counts.csv --header no
@@ -424,11 +437,11 @@ COLS=19 # of nearly all the files here
 		open("ids.want", "w").write("".join(f'"{"k" * (i % 2 == 0)}{i}"\n' for i in range(37)))
 		open("blank.jsonl", "w").write("\n" + open("arrays.jsonl").read().replace("\n", "\n  \r\n"))
 	E
-	is arrays.jsonl want jsonl
-	is objects.jsonl want jsonl
-	is blank.jsonl want jsonl
-	is several.ndjson want jsonl --key b
-	what several.ndjson --key b --id-column id --label-column class -b 1
+	is arrays.jsonl want
+	is objects.jsonl want
+	is blank.jsonl want
+	always several.ndjson want jsonl --key b
+	strings several.ndjson --key b --id-column id --label-column class -b 1
 	awk 'NR % 2' strings | tr -d '[]' | cmp -s - ids.want || problem "ids: $(head -n 4 strings)"
 	refused 65 read-embeddings several.ndjson
 	says "2 members"
@@ -482,21 +495,21 @@ COLS=19 # of nearly all the files here
 		save_tar("junk.tar", [("a.npy", b"x" * 200)])
 	E
 	for f in one some pax gnu; do
-		is $f.tar want tar
+		is $f.tar want
 	done
 	gzip -k one.tar
-	is one.tar.gz want tar
-	what one.tar -b 1
+	always one.tar.gz want tar
+	strings one.tar -b 1
 	same strings ids.want
-	what some.tar -b 1
+	strings some.tar -b 1
 	same strings some.want
 	for f in pax gnu; do
-		what $f.tar -b 1
+		strings $f.tar -b 1
 		same strings long.want
 	done
-	is two.tar want tar --key img
+	always two.tar want tar --key img
 	seq 1 37 >lines
-	what one.tar --ids lines -b 1
+	strings one.tar --ids lines -b 1
 	grep -qx '\["37"\]' strings || problem "--ids does not come before the names"
 	for case in widths object lies columns none cut broken junk; do
 		refused 65 read-embeddings $case.tar -o out
@@ -538,10 +551,10 @@ COLS=19 # of nearly all the files here
 		open("bad.csv.zst", "wb").write(z[:6] + b"\xff\xff\xff" + z[9:])
 	E
 	for f in npy pt npz csv; do
-		is a.$f.gz want $f
-		is a.$f.zst want $f
+		always a.$f.gz want $f
+		is a.$f.zst want
 	done
-	is zeros.csv.gz want csv
+	is zeros.csv.gz want
 	for case in cut.csv.gz tail.csv.gz sum.csv.gz junk.csv.gz cut.csv.zst bad.csv.zst; do
 		refused 65 read-embeddings $case -o out
 		says "$case: "
@@ -605,12 +618,12 @@ COLS=19 # of nearly all the files here
 	E
 	for b in 1 3 16 100; do
 		case="-b $b"
-		what p10.jsonl p2.csv p1.npy p4.pt p3.npz -b $b --ids ids
+		strings p10.jsonl p2.csv p1.npy p4.pt p3.npz -b $b --ids ids
 		same got want
 	done
 	for i in 0 5 7 11 12 19 33 39; do
 		case="--skip $i"
-		what p?.* p10.jsonl --skip $i --limit 3 --ids ids
+		strings p?.* p10.jsonl --skip $i --limit 3 --ids ids
 		tail -c +$((i * 24 + 1)) want | head -c 72 >part
 		same got part
 		grep -q "^\[\"$i\"" strings || problem "ids begin with $(cat strings)"

@@ -112,7 +112,7 @@ setup() {
 	frames --pack -i big.txt -o big.sae
 	for f in npy npz safetensors; do
 		refused 65 write-embeddings -i big.sae --dtype f16 out.$f
-		says "row 2 holds 70000"
+		says "row 2: holds 70000"
 		ok write-embeddings -i big.sae --dtype f32 whole.$f
 		head -c 700 raw.sae >cut.sae
 		refused 65 write-embeddings -i cut.sae out.$f
@@ -121,6 +121,11 @@ setup() {
 		[[ -z $(ls out* 2>/dev/null) ]] || problem "something appeared: $(ls out*)"
 	done
 	case=
+	sed 's/"x":{"dtype":"<f4","shape":\[\([0-9]\),2\],"data":\[[0-9,]*\]}/"z":{"dtype":"<f4","shape":[\1,2],"ptr":[0,1,1],"idx":[1],"data":[70000]}/' big.txt | sed 's/"shape":\[1,2\],"ptr":\[0,1,1\]/"shape":[1,2],"ptr":[0,1]/' | frames --pack -o bigz.sae
+	refused 65 write-embeddings -i bigz.sae --column z --dtype f16 outz.npz
+	says "70000"
+	ok write-embeddings -i bigz.sae --column z wholez.npz
+	[[ ! -e outz.npz ]] || problem "outz.npz appeared"
 	refused 74 write-embeddings -i big.sae --format npz /dev/full
 	refused 74 write-embeddings -i big.sae --format safetensors /dev/full
 	refused 64 write-embeddings -i big.sae --dtype f64 out.npy

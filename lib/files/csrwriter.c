@@ -57,7 +57,7 @@ convert(struct csrwriter *w, const float *v, size_t n, struct err *e)
 		return e->code;
 	good = dtype_from_f32(w->block.data, v, n, w->values);
 	if (good < n)
-		return err_set(e, CODE_DATA, "a value, %g, is beyond the range of %s", (double)v[good], dtype_name(w->values));
+		return err_set(e, CODE_DATA, "%s: a value of %g, which half precision cannot hold; write float32", w->out.path, (double)v[good]);
 	return 0;
 }
 

@@ -18,7 +18,7 @@ headout_open(struct headout *h, const char *path, struct err *e)
 	*h = HEADOUT_NONE;
 	h->path = strdup(path ? path : "");
 	if (!h->path)
-		return err_memory(e, path, strlen(path));
+		return err_memory(e, "output", strlen(path ? path : ""));
 	if (file && outfile_open(&h->out, path, e)) {
 		headout_abort(h);
 		return e->code;

@@ -7,6 +7,7 @@
 #include "files/matback.h"
 
 #define MAX_RECORD ((size_t)1 << 25)
+#define MAX_FIELDS ((size_t)1 << 20)
 #define NO_COLUMN SIZE_MAX
 
 struct field {
@@ -41,6 +42,8 @@ add_field(struct csv *c, char *s, size_t n, struct err *e)
 	size_t cap = c->cap ? 2 * c->cap : 64;
 	struct field *more;
 
+	if (c->n == MAX_FIELDS)
+		return err_set(e, CODE_DATA, "more than %zu columns", MAX_FIELDS);
 	if (c->n == c->cap) {
 		more = realloc(c->fields, cap * sizeof *more);
 		if (!more)

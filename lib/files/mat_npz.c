@@ -177,6 +177,20 @@ open_picked(struct matfile *f, size_t i, enum dtype void2, struct err *e)
 	return unpack(f, i, e) ? e->code : lay_out(f, 0, NULL, e);
 }
 
+/* Why a zip without arrays may have been given. */
+static int
+no_arrays(const struct npz *z, struct err *e)
+{
+	size_t i, n;
+
+	for (i = 0; i < z->zip.n; i++) {
+		n = strlen(z->zip.members[i].name);
+		if (n >= 9 && !strcmp(z->zip.members[i].name + n - 9, "/data.pkl"))
+			return err_set(e, CODE_DATA, "a zip archive that looks like a PyTorch file; say --format pt");
+	}
+	return err_set(e, CODE_DATA, "a zip archive without .npy members: holds no array of numbers");
+}
+
 int
 mat_open_npz(struct matfile *f, const struct matfile_opts *o, struct err *e)
 {
@@ -186,7 +200,7 @@ mat_open_npz(struct matfile *f, const struct matfile_opts *o, struct err *e)
 
 	if (begin(f, e))
 		return e->code;
-	code = list(f->state, o->dtype, &l, e);
+	code = list(f->state, o->dtype, &l, e) || (!l.n && no_arrays(f->state, e)) ? e->code : 0;
 	if (!code) {
 		m = matlist_pick(&l, o->key, e);
 		code = m ? open_picked(f, m->index, o->dtype, e) : e->code;

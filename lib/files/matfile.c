@@ -382,8 +382,9 @@ to_source(struct matfile *f, struct err *e)
 
 	f->fd = -1;
 	if (lseek(fd, 0, SEEK_SET) != 0) {
+		err_sys(e, CODE_IO, "cannot rewind");
 		close(fd);
-		return err_sys(e, CODE_IO, "cannot rewind");
+		return e->code;
 	}
 	f->src = source_fd(fd, e);
 	return f->src ? 0 : e->code;

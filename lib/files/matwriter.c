@@ -179,7 +179,7 @@ convert(struct matwriter *w, const void *rows, uint64_t n, size_t row_bytes, str
 	good = dtype_from_f32(w->narrow.data, w->wide.data, count, w->to);
 	if (good == count)
 		return 0;
-	return err_set(e, CODE_DATA, "row %llu holds %g, which half precision cannot; write float32",
+	return err_set(e, CODE_DATA, "row %llu: holds %g, which half precision cannot; write float32",
 	               (unsigned long long)w->rows + good / cols, (double)w->wide.data[good]);
 }
 
