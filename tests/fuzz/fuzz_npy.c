@@ -1,9 +1,7 @@
 /* libFuzzer entry for matrix files: opens and reads what it is given, as npy
  * and as raw bytes, in blocks of several sizes.
  *
- *   clang -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -g -O1 \
- *     -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_npy.c \
- *     lib/base/?*.c lib/files/?*.c -ljansson -lnettle -lm -lpthread
+ *   make fuzz FUZZ_SECONDS=60
  */
 #include "memfile.h"
 
@@ -46,7 +44,9 @@ try(const char *path, const struct matfile_opts *o)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct matfile_opts opts[] = {{0}, {.dtype = DT_BF2}, {.dim = 3}, {.dim = 2, .dtype = DT_F8}};
+	static const struct matfile_opts opts[] = {
+		{.format = "npy"}, {.format = "npy", .dtype = DT_BF2}, {.format = "raw", .dim = 3}, {.format = "raw", .dim = 2, .dtype = DT_F8},
+	};
 	char path[64];
 	int fd = memfile(data, size, path);
 	unsigned i;

@@ -1,9 +1,7 @@
 /* libFuzzer entry for safetensors: opens and reads every tensor, then the same
  * bytes as a model and as statistics.
  *
- *   clang -std=c11 -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -Ilib -g -O1 \
- *     -fsanitize=fuzzer,address,undefined tests/fuzz/fuzz_safetensors.c \
- *     lib/base/?*.c lib/files/?*.c -ljansson -lnettle -lm -lpthread
+ *   make fuzz FUZZ_SECONDS=60
  */
 #include "memfile.h"
 
