@@ -30,6 +30,40 @@ root() { echo "$BATS_TEST_DIRNAME/.."; }
 	run -64 "$(root)/pipelines/interpret" x.npy
 }
 
+@test "search: words and concepts, with ids" {
+	plant-embeddings --rows 500 --dim 16 --concepts 12 --active 2 --vocabulary -o words.sae
+	write-embeddings -i words.sae words.npy
+	seq -f "word %.0f" 12 > words.txt
+	run -0 --separate-stderr "$(root)/pipelines/search" -w words.npy -W words.txt -n 3 -i ids.txt "word 1 + word 2" "word 3" -- x.npy
+	[[ $stderr == "" && ${#lines[@]} == 10 && ${lines[0]} == "word 1 + word 2" && ${lines[2]} == *" photo-"* ]]
+	run -0 "$(root)/pipelines/search" -m m.msae -c n.json -n 2 zebra -- x.npy
+	[[ ${#lines[@]} == 4 && ${lines[0]} == zebra ]]
+	run -64 "$(root)/pipelines/search" -c n.json zebra -- x.npy # no model
+	[[ $output == *"-m MODEL is needed"* ]]
+	run -64 "$(root)/pipelines/search" -m m.msae zebra -- x.npy
+	run -64 "$(root)/pipelines/search" -m m.msae -c n.json -- x.npy
+	run -64 "$(root)/pipelines/search" -m m.msae -c n.json zebra
+}
+
+@test "steer: changed rows; by nothing, the rows themselves" {
+	need_python
+	run -0 "$(root)/pipelines/steer" -m m.msae -o same.npy x.npy
+	run -0 "$(root)/pipelines/steer" -m m.msae -c n.json -o more.npy x.npy -- --add zebra=2
+	run -0 "$(root)/pipelines/steer" -m m.msae -r -o back.npy x.npy
+	read-embeddings x.npy | normalize -m m.msae | sae-encode -m m.msae | sae-decode -m m.msae | normalize --undo | write-embeddings plain.npy
+	cmp back.npy plain.npy
+	"$PYTHON" -c '
+import numpy as n
+x, same, more = n.load("x.npy"), n.load("same.npy"), n.load("more.npy")
+n.testing.assert_allclose(same, x, rtol=0, atol=1e-6 * abs(x).max())
+by = (more - x)[0]
+assert n.linalg.norm(by) > .01
+n.testing.assert_allclose(more - x, n.tile(by, (500, 1)), rtol=0, atol=5e-6 * abs(x).max())'
+	run -65 "$(root)/pipelines/steer" -m m.msae -c n.json -o none.npy x.npy -- --add zebr=2
+	[[ $output == *"did you mean zebra?"* && ! -e none.npy ]]
+	run -64 "$(root)/pipelines/steer" -m m.msae x.npy
+}
+
 @test "shards: parts side by side hold the rows of one pass" {
 	run -0 env K=12 "$(root)/examples/shards" m.msae 3 out x.npy
 	[[ ${lines[-1]} == "whole: 3 streams, "*" 500 rows, "* ]]
