@@ -74,12 +74,15 @@ static int
 load_queries(struct run *r)
 {
 	struct self *s = r->self;
+	char why[sizeof r->err.text];
 	size_t i;
 
 	for (i = 0; i < s->asked.n; i++)
 		if (queries_sum(&s->f.queries, s->asked.items[i].value, &r->err)) {
-			if (!s->f.queries.named)
-				return run_usage(r, "-q '%s': names are looked up in a concepts file (-c) or among words (--words)", s->asked.items[i].value);
+			if (!s->f.queries.named) {
+				snprintf(why, sizeof why, "%s", r->err.text);
+				return run_usage(r, "-q '%s': %s (names come from -c CONCEPTS or --words FILE)", s->asked.items[i].value, why);
+			}
 			return err_add(&r->err, "-q '%s'", s->asked.items[i].value);
 		}
 	return (s->file && queries_file(&s->f.queries, s->file, &r->err)) || (s->like && queries_rows(&s->f.queries, s->like, &r->err)) ? r->err.code : 0;

@@ -246,6 +246,13 @@ check() {
 	says "adds up to nothing"
 	refused 65 concept-search -c names.json -m m.msae -q 'zebra - zebra' <x.sae
 	refused 65 concept-search -c names.json -q '0*zebra' <z.sae
+	refused 65 concept-search -c names.json -q '1.1*zebra - zebra - .1*zebra' <z.sae
+	sed 's/"latent":3,"name":"[^"]*","valid":true/"latent":3,"name":"hidden","valid":false/' names.json >"$T/hidden.json"
+	refused 64 concept-search -c "$T/hidden.json" -q 'zebra + hidden' <z.sae
+	says "#3"
+	echo hidden >"$T/q"
+	refused 65 concept-search -c "$T/hidden.json" -Q "$T/q" <z.sae
+	says "line 1"
 	refused 64 concept-search -c names.json --words words.sae -q zebra <x.sae
 	refused 64 concept-search -c names.json <x.sae
 	refused 64 concept-search -q '#1' --json --csv <z.sae
@@ -301,6 +308,8 @@ check() {
 		write(sys.argv[1] + "/nan.sae", stream({"x": x}))
 		np.save(sys.argv[1] + "/nan.npy", x)
 		np.save(sys.argv[1] + "/none.npy", x[:0])
+		np.save(sys.argv[1] + "/huge.npy", np.full((1, 16), 3e38, "f4"))
+		np.save(sys.argv[1] + "/tiny.npy", np.full((1, 16), 1e-40, "f4"))
 	E
 	ok concept-search --like raw.npy -n 100 --csv <"$T/zero.sae"
 	! grep -q '^raw.npy#3,[0-9]*,3,' "$OUT" || problem "a row of zeros is a hit"
@@ -311,6 +320,11 @@ check() {
 	says "NaN"
 	refused 65 concept-search --like "$T/none.npy" <x.sae
 	says "no rows"
+	ok concept-search --like "$T/huge.npy" <raw.sae
+	cut -c 1-30 "$OUT" | tail -n +2 >"$T/huge"
+	ok concept-search --like "$T/tiny.npy" <raw.sae
+	same <(cut -c 1-30 "$OUT" | tail -n +2) "$T/huge"
+	refused 65 concept-search --like "$T/huge.npy" -m m.msae <z.sae
 	refused 65 concept-search --like "$T/zero.npy" <raw.sae
 	says "zeros"
 }

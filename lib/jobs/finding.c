@@ -9,8 +9,6 @@ finding_begin(struct finding *f, size_t n, struct pool *pool, const struct simd 
 	f->hits = calloc(f->queries.n + 1, sizeof *f->hits);
 	if (!f->hits)
 		return err_memory(e, "hits", f->queries.n * sizeof *f->hits);
-	if (f->model && !(f->encoder = encoder_new(f->model, pool, simd, e)))
-		return e->code;
 	return search_init(&f->search, f->queries.n, n, pool, simd, e);
 }
 
@@ -22,6 +20,8 @@ look_for_codes(struct finding *f, const struct space *space, struct err *e)
 
 	if (f->model && f->model->m != f->width)
 		return err_set(e, CODE_DATA, "codes of %zu latents, the model has %zu", f->width, f->model->m);
+	if (queries_need_model(&f->queries, true) && !f->encoder && !(f->encoder = encoder_new(f->model, f->search.pool, f->search.simd, e)))
+		return e->code;
 	if (!queries_codes(&f->queries, space, f->width, f->encoder, k, &w, e))
 		search_weights(&f->search, csr_view(&w), e);
 	csr_free(&w);

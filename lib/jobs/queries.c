@@ -1,5 +1,6 @@
 #include "jobs/queries.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,8 @@
 #include "sae/norm.h"
 #include "sae/search.h"
 
-#define NOTHING 1e-6 /* a sum of unit vectors that is shorter cancelled out */
+#define NOTHING 1e-6   /* a sum of unit vectors that is shorter cancelled out */
+#define ROUNDING 1e-12 /* of the largest weight: a smaller one did */
 
 int
 queries_concepts(struct queries *q, const char *path, struct err *e)
@@ -90,18 +92,17 @@ int
 queries_words(struct queries *q, const char *path, const char *ids, struct err *e)
 {
 	struct mat x = {0};
-	struct lines l;
+	struct lines l = {0};
 	const char *text;
 	size_t i;
 
-	if (!read_matrix(path, &x, e) && !lines_open_rows(&l, ids, x.rows, 0, e)) {
+	if (!read_matrix(path, &x, e) && !lines_open_rows(&l, ids, x.rows, 0, e))
 		for (i = 0; i < x.rows && !lines_row(&l, e); i++) {
 			text = l.text;
 			if (queries_add_words(q, x.data + i * x.cols, &text, 1, x.cols, e))
 				break;
 		}
-		lines_close(&l);
-	}
+	lines_close(&l);
 	mat_free(&x);
 	return e->code ? e->code : queries_end_words(q, e);
 }
@@ -125,15 +126,36 @@ add_query(struct queries *q, const char *text, struct query **new, struct err *e
 	return 0;
 }
 
+/* Latents that a name means, from concepts_meant; the caller frees. */
+static int
+latents_of(const struct queries *q, const struct meant *name, uint32_t **latents, size_t *n, struct err *e)
+{
+	*latents = calloc(name->count + 1, sizeof **latents);
+	if (!*latents)
+		return err_memory(e, "latents", name->count * sizeof **latents);
+	if (concepts_meant(&q->concepts, name, *latents, n, e))
+		free(*latents);
+	return e->code;
+}
+
 int
 queries_sum(struct queries *q, const char *text, struct err *e)
 {
 	struct query *new = NULL;
+	uint32_t *latents;
+	size_t t, i, n;
 
 	q->sums = true;
-	if (add_query(q, text, &new, e))
+	if (add_query(q, text, &new, e) || expression_parse(&new->sum, text, &q->names, q->by_word ? "word" : "concept", !q->by_word, e))
 		return e->code;
-	return expression_parse(&new->sum, text, &q->names, q->by_word ? "word" : "concept", !q->by_word, e);
+	for (t = 0; t < new->sum.n && !q->by_word; t++) {
+		if (latents_of(q, &new->sum.terms[t].name, &latents, &n, e))
+			return e->code;
+		for (i = 0; i < n; i++)
+			q->highest = latents[i] > q->highest ? latents[i] : q->highest;
+		free(latents);
+	}
+	return 0;
 }
 
 int
@@ -235,27 +257,11 @@ no_direction(const struct query *query, const char *why, struct err *e)
 }
 
 static int
-no_latent(uint32_t latent, size_t m, struct err *e)
+check_latents(const struct queries *q, size_t m, struct err *e)
 {
-	return err_set(e, CODE_USAGE, "latent #%lu: there are %zu, numbered from 0", (unsigned long)latent, m);
-}
-
-/* Latents that a name means, from concepts_meant; the caller frees. */
-static int
-latents_of(const struct queries *q, const struct meant *name, size_t m, uint32_t **latents, size_t *n, struct err *e)
-{
-	size_t i;
-
-	*latents = calloc(name->count + 1, sizeof **latents);
-	if (!*latents)
-		return err_memory(e, "latents", name->count * sizeof **latents);
-	if (!concepts_meant(&q->concepts, name, *latents, n, e))
-		for (i = 0; i < *n && !e->code; i++)
-			if ((*latents)[i] >= m)
-				no_latent((*latents)[i], m, e);
-	if (e->code)
-		free(*latents);
-	return e->code;
+	if (!q->sums || q->by_word || q->highest < m)
+		return 0;
+	return err_set(e, CODE_USAGE, "latent #%lu: there are %zu, numbered from 0", (unsigned long)q->highest, m);
 }
 
 /* term [d] = the sum of unit vectors that a name means. */
@@ -270,7 +276,7 @@ term_direction(const struct queries *q, const struct query *query, const struct 
 		for (i = 0; i < name->count; i++)
 			add_unit(term, (const float *)(const void *)q->vectors.data + name->entries[i].number * d, d);
 	} else {
-		if (latents_of(q, name, model->m, &latents, &n, e))
+		if (latents_of(q, name, &latents, &n, e))
 			return e->code;
 		for (i = 0; i < n; i++)
 			add_unit(term, model->W_dec + latents[i] * d, d);
@@ -330,18 +336,20 @@ check_widths(const struct queries *q, const struct space *space, const struct sa
 	return 0;
 }
 
-/* A query as a vector out [d]: a sum of length `len`, a row as it is. room [2 d]. */
+/* A query as a vector out [d] of length `len`, but a row as it is with as_is.
+ * room [2 d]. */
 static int
-direction_of(const struct queries *q, const struct query *query, const struct space *space, const struct sae *model, double len,
+direction_of(const struct queries *q, const struct query *query, const struct space *space, const struct sae *model, double len, bool as_is,
              double *room, float *out, struct err *e)
 {
 	size_t d = space->d, i;
-	double by = 1;
+	double by;
 
 	if (query->sum.n ? sum_direction(q, query, model, d, room, room + d, e) : row_direction(q, query, space, room, e))
 		return e->code;
-	if (query->sum.n)
-		by = len / length(room, d);
+	by = as_is && !query->sum.n ? 1 : len / length(room, d);
+	if (!(length(room, d) * by <= FLT_MAX))
+		return no_direction(query, "is beyond what float32 holds", e);
 	for (i = 0; i < d; i++)
 		out[i] = (float)(room[i] * by);
 	return 0;
@@ -353,7 +361,7 @@ queries_directions(const struct queries *q, const struct space *space, const str
 	size_t d = space->d, i;
 	double *room;
 
-	if (check_widths(q, space, model, e))
+	if (check_widths(q, space, model, e) || (model && check_latents(q, model->m, e)))
 		return e->code;
 	if (q->sums && !q->by_word && !space->mean)
 		return err_set(e, CODE_DATA, "rows are not normalised, and concepts are directions about the model's mean; put `normalize -m MODEL |` before concept-search");
@@ -362,23 +370,26 @@ queries_directions(const struct queries *q, const struct space *space, const str
 		return err_memory(e, "queries", 2 * d * sizeof *room);
 	mat_resize(out, q->n, d, "queries", e);
 	for (i = 0; i < q->n && !e->code; i++)
-		direction_of(q, &q->items[i], space, model, 1, room, out->data + i * d, e);
+		direction_of(q, &q->items[i], space, model, 1, false, room, out->data + i * d, e);
 	mem_free(room);
 	return e->code;
 }
 
 /* ---- codes ---- */
 
-/* row [m] += the concepts of a query, each of length 1 times its weight. */
+/* row [m] += the concepts of a query, each of length 1 times its weight, *most of
+ * them the largest. */
 static int
-concept_weights(const struct queries *q, const struct query *query, size_t m, double *row, struct err *e)
+concept_weights(const struct queries *q, const struct query *query, double *row, double *most, struct err *e)
 {
 	uint32_t *latents;
 	size_t t, i, n;
 
+	*most = 0;
 	for (t = 0; t < query->sum.n; t++) {
-		if (latents_of(q, &query->sum.terms[t].name, m, &latents, &n, e))
+		if (latents_of(q, &query->sum.terms[t].name, &latents, &n, e))
 			return e->code;
+		*most = fmax(*most, fabs(query->sum.terms[t].weight));
 		for (i = 0; i < n; i++)
 			row[latents[i]] += query->sum.terms[t].weight / sqrt((double)n);
 		free(latents);
@@ -386,16 +397,16 @@ concept_weights(const struct queries *q, const struct query *query, size_t m, do
 	return 0;
 }
 
-/* Appends what of row [m] is not zero to out. */
+/* Appends what of row [m] is not zero, but for rounding, to out. */
 static int
-append_weights(const struct query *query, const double *row, size_t m, struct csr *one, struct csr *out, struct err *e)
+append_weights(const struct query *query, const double *row, size_t m, double most, struct csr *one, struct csr *out, struct err *e)
 {
 	size_t j, n = 0;
 
 	if (csr_resize(one, 1, m, m, e))
 		return e->code;
 	for (j = 0; j < m; j++)
-		if ((float)row[j] != 0) {
+		if (fabs(row[j]) > ROUNDING * most) {
 			one->idx[n] = (uint32_t)j;
 			one->val[n++] = (float)row[j];
 		}
@@ -421,7 +432,7 @@ encode_some(const struct queries *q, const struct space *space, struct encoder *
 		return e->code;
 	for (i = 0; i < q->n && !e->code; i++)
 		if (is_encoded(q, &q->items[i]))
-			direction_of(q, &q->items[i], space, NULL, sqrt((double)space->d), room, x.data + n++ * space->d, e);
+			direction_of(q, &q->items[i], space, NULL, sqrt((double)space->d), true, room, x.data + n++ * space->d, e);
 	if (!e->code)
 		encode(enc, x.data, n, k, codes, e);
 	mat_free(&x);
@@ -431,13 +442,13 @@ encode_some(const struct queries *q, const struct space *space, struct encoder *
 int
 queries_codes(const struct queries *q, const struct space *space, size_t m, struct encoder *enc, size_t k, struct csr *out, struct err *e)
 {
-	double *room = mem_alloc((2 * space->d + m + 1) * sizeof *room);
+	double *room = mem_alloc((2 * space->d + m + 1) * sizeof *room), most;
 	struct csr codes = {0}, one = {0};
 	size_t i, at = 0;
 
 	if (!room)
 		return err_memory(e, "queries", m * sizeof *room);
-	if (!check_widths(q, space, NULL, e) && !csr_resize(out, 0, m, 0, e) && enc)
+	if (!check_latents(q, m, e) && !check_widths(q, space, NULL, e) && !csr_resize(out, 0, m, 0, e) && enc)
 		encode_some(q, space, enc, k, room, &codes, e);
 	for (i = 0; i < q->n && !e->code; i++) {
 		const struct query *query = &q->items[i];
@@ -451,8 +462,8 @@ queries_codes(const struct queries *q, const struct space *space, size_t m, stru
 			continue;
 		}
 		memset(room, 0, m * sizeof *room);
-		if (!concept_weights(q, query, m, room, e))
-			append_weights(query, room, m, &one, out, e);
+		if (!concept_weights(q, query, room, &most, e))
+			append_weights(query, room, m, most, &one, out, e);
 	}
 	mem_free(room);
 	csr_free(&codes);

@@ -49,6 +49,7 @@ struct queries {
 	} *items;
 	size_t n;
 	bool sums;           /* some query is one */
+	uint32_t highest;    /* latent that is asked for */
 	struct mat rows;     /* of --like, as they came */
 };
 
@@ -59,7 +60,8 @@ int queries_concepts(struct queries *q, const char *path, struct err *e);
 int queries_words(struct queries *q, const char *path, const char *ids, struct err *e);
 int queries_add_words(struct queries *q, const float *x, const char *const *texts, size_t n, size_t d, struct err *e);
 int queries_end_words(struct queries *q, struct err *e);
-/* One more query. CODE_USAGE says what is wrong with the text. */
+/* One more query. CODE_USAGE says what is wrong with the text, or that a name is
+ * valid of no latent. */
 int queries_sum(struct queries *q, const char *text, struct err *e);
 /* A query a line: CODE_DATA names the line. */
 int queries_file(struct queries *q, const char *path, struct err *e);
