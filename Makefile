@@ -32,12 +32,15 @@ ALL_LD   = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(filter Linux,$(shell 
 DEPFLAGS = -MMD -MP
 
 FILTERS := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
-# lib/sae/simd.c is compiled once for each instruction set the dispatcher knows
-SIMD    := plain $(if $(filter x86_64 amd64,$(shell uname -m)),avx2 avx512)
+# simd.c and products.c of lib/sae are compiled once for each instruction set the dispatcher knows
+SIMD    := plain $(if $(filter x86_64 amd64,$(shell uname -m)),avx2 avx512 avx512vnni)
+MANY    := simd products
 SIMD_plain  =
 SIMD_avx2   = -mavx2 -mfma -mf16c
 SIMD_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
-OBJ     := $(patsubst lib/%.c,$(B)/%.o,$(filter-out lib/sae/simd.c,$(wildcard lib/*/*.c))) $(SIMD:%=$(B)/sae/simd.%.o)
+SIMD_avx512vnni = $(SIMD_avx512) -mavx512vnni
+MANY_OBJ := $(foreach f,$(MANY),$(SIMD:%=$(B)/sae/$(f).%.o))
+OBJ     := $(patsubst lib/%.c,$(B)/%.o,$(filter-out $(MANY:%=lib/sae/%.c),$(wildcard lib/*/*.c))) $(MANY_OBJ)
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 
@@ -63,9 +66,12 @@ $(B)/%.o: lib/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CF) $(DEPFLAGS) $(PKG_CF) -c $< -o $@
 
-$(SIMD:%=$(B)/sae/simd.%.o): $(B)/sae/simd.%.o: lib/sae/simd.c Makefile
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CF) $(DEPFLAGS) $(SIMD_$*) -DSIMD=$* -c $< -o $@
+define COMPILE_MANY
+$(SIMD:%=$(B)/sae/$(1).%.o): $(B)/sae/$(1).%.o: lib/sae/$(1).c Makefile
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_CF) $$(DEPFLAGS) $$(SIMD_$$*) -DSIMD=$$* -c $$< -o $$@
+endef
+$(foreach f,$(MANY),$(eval $(call COMPILE_MANY,$(f))))
 
 -include $(OBJ:.o=.d) $(FILTERS:%=$(B)/filters/%.d) $(UNITS:%=%.d) $(BENCHES:%=%.d)
 

@@ -8,16 +8,18 @@ extern const struct simd simd_plain;
 
 #if defined(__x86_64__)
 
-extern const struct simd simd_avx2, simd_avx512;
+extern const struct simd simd_avx2, simd_avx512, simd_avx512vnni;
 
-static const struct simd *const tables[] = {&simd_avx512, &simd_avx2, &simd_plain};
+static const struct simd *const tables[] = {&simd_avx512vnni, &simd_avx512, &simd_avx2, &simd_plain};
 
 /* F16C is not asked for: clang 14 does not know the name, and every CPU with
  * AVX2 and FMA has it. */
 static bool
 runs(const struct simd *s)
 {
-	if (s == &simd_avx512)
+	if (s == &simd_avx512vnni && !__builtin_cpu_supports("avx512vnni"))
+		return false;
+	if (s == &simd_avx512 || s == &simd_avx512vnni)
 		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
 		       __builtin_cpu_supports("fma");

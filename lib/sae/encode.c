@@ -5,71 +5,68 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "sae/blas.h"
-#include "sae/select.h"
+#include "sae/dot.h"
+#include "sae/encode_parts.h"
 
-/* Columns of a tile of the product: narrow enough to share out a frame among
- * many threads, wide enough that BLAS packing x anew for each costs 3 %. A tile
- * of p lies in one piece; in rows of m floats it would cost another 4 %. */
-#define TILE 512
-/* OpenBLAS has another kernel, with other rounding, for products of up to 10^6
- * multiplications. Small blocks get rows of zeros, so that they take the same
- * road as large ones: a row's codes then do not depend on the frame it is in
- * (with OpenBLAS's AVX-512 kernels; its AVX2 ones round by a row's place). */
-#define LEAST_WORK (1u << 20)
-#define GROUP 16 /* rows a job selects from */
+#define MOST_ROWS 1024          /* of a block */
+#define MOST_BYTES (64u << 20)  /* of its lists, and of its approximate rows */
+#define TILE 96                 /* latents whose products lie in cache between two selections */
+#define CACHE (768u << 10)      /* bytes of x that stay in the second cache while a job uses them */
+#define CHECKED 64              /* when fast, one row in this many is looked at twice */
+#define WASTED 3                /* blocks mostly undecided before the screen is given up */
 
-struct encoder {
-	const struct sae *model;
-	struct pool *pool;
-	const struct simd *simd;
-	struct mat xc;     /* [ENCODE_BLOCK, d] */
-	struct mat p;      /* tiles, each [ENCODE_BLOCK, its columns] */
-	uint32_t *idx;     /* [threads, stride] */
-	float *val;        /* [threads, stride] */
-	size_t stride;
-	struct choice choice[ENCODE_BLOCK]; /* which of a row's numbers become codes */
-	uint32_t count[ENCODE_BLOCK];       /* and how many */
-};
-
-/* One block on its way. */
-struct block {
+/* Rows on their way: of a block, or those of it that are done again. */
+struct part {
 	struct encoder *enc;
-	const float *x; /* [rows, d] */
-	size_t rows, padded, k;
-	uint32_t *ptr;  /* where its rows begin: ptr[0..rows] of z */
-	uint32_t *idx;
-	float *val;
+	const float *from;       /* [rows,d] as they came, before they are centred */
+	const float *x;          /* [rows,width] */
+	const size_t *row_of;    /* which row of the block each is; NULL: the same */
+	size_t rows, each;       /* each: rows of a job */
+	size_t splits, latents;  /* a row's latents shared out among jobs: so many each */
+	const uint32_t *ptr;     /* where rows begin in z */
+	struct csr *z;
 };
 
-struct encoder *
-encoder_new(const struct sae *model, struct pool *pool, const struct simd *simd, struct err *e)
+static void
+room_free(struct encode_room *own)
 {
-	struct encoder *enc = calloc(1, sizeof *enc);
-	size_t n;
+	mem_free(own->p);
+	mem_free(own->idx);
+	mem_free(own->val);
+	mem_free(own->u);
+	mem_free(own->first.idx);
+	mem_free(own->first.val);
+	mem_free(own->second.idx);
+	mem_free(own->second.val);
+	mem_free(own->pair);
+	mem_free(own->begin);
+	memset(own, 0, sizeof *own);
+}
 
-	if (!enc) {
-		err_memory(e, "encoder", sizeof *enc);
-		return NULL;
+/* What is made for one k goes; what encoders count stays. */
+static void
+forget(struct encoder *enc)
+{
+	struct encode_counts c;
+	unsigned t;
+
+	for (t = 0; t < pool_threads(enc->pool); t++) {
+		c = enc->room[t].counts;
+		room_free(&enc->room[t]);
+		enc->room[t].counts = c;
 	}
-	enc->model = model;
-	enc->pool = pool;
-	enc->simd = simd;
-	enc->stride = (model->m / 16 + 2) * 16; /* compress_above wants 16 more */
-	if (mat_resize(&enc->xc, ENCODE_BLOCK, model->d, "encoder", e) ||
-	    mat_resize(&enc->p, ENCODE_BLOCK, model->m, "encoder", e)) {
-		encoder_free(enc);
-		return NULL;
-	}
-	n = enc->stride * pool_threads(pool);
-	enc->idx = mem_alloc(n * sizeof *enc->idx);
-	enc->val = mem_alloc(n * sizeof *enc->val);
-	if (!enc->idx || !enc->val) {
-		err_memory(e, "encoder", n * (sizeof *enc->idx + sizeof *enc->val));
-		encoder_free(enc);
-		return NULL;
-	}
-	return enc;
+	mat_free(&enc->x);
+	mat_free(&enc->redo);
+	mat_free(&enc->a);
+	mem_free(enc->row_of);
+	mem_free(enc->idx);
+	mem_free(enc->val);
+	mem_free(enc->count);
+	screen_rows_free(&enc->seen);
+	enc->row_of = NULL;
+	enc->idx = enc->count = NULL;
+	enc->val = NULL;
+	enc->ready = false;
 }
 
 void
@@ -77,125 +74,431 @@ encoder_free(struct encoder *enc)
 {
 	if (!enc)
 		return;
-	mat_free(&enc->xc);
-	mat_free(&enc->p);
-	mem_free(enc->idx);
-	mem_free(enc->val);
+	if (enc->room)
+		forget(enc);
+	screen_free(enc->screen);
+	mem_free(enc->wt);
+	free(enc->room);
 	free(enc);
 }
 
-/* Tiles that m columns make; the last one takes what remains. */
+static int
+make_screen(struct encoder *enc, struct err *e)
+{
+	enum screen_kind kind = enc->way == ENCODE_BLAS ? SCREEN_BLAS : SCREEN_BYTES;
+
+	if (enc->way == ENCODE_ALL)
+		return 0;
+	if (enc->way == ENCODE_BEST && !enc->simd->byte_tile) {
+		if (enc->simd->quick)
+			return 0;
+		kind = SCREEN_BLAS;
+	}
+	return screen_new(&enc->screen, enc->model, enc->wt, kind, enc->simd, e);
+}
+
+struct encoder *
+encoder_new_way(const struct sae *model, struct pool *pool, const struct simd *simd, enum encode_way way, struct err *e)
+{
+	struct encoder *enc = calloc(1, sizeof *enc);
+	size_t n, bytes;
+
+	if (enc)
+		enc->room = calloc(pool_threads(pool), sizeof *enc->room);
+	if (!enc || !enc->room) {
+		free(enc);
+		err_memory(e, "encoder", sizeof *enc);
+		return NULL;
+	}
+	enc->model = model;
+	enc->pool = pool;
+	enc->simd = simd;
+	enc->way = way;
+	enc->width = dot_width(model->d);
+	if (size_mul(model->m, enc->width, &n) && size_mul(n, sizeof *enc->wt, &bytes))
+		enc->wt = mem_alloc(bytes);
+	if (!enc->wt) {
+		err_memory(e, "encoder", (unsigned long long)model->m * enc->width * sizeof *enc->wt);
+		encoder_free(enc);
+		return NULL;
+	}
+	dot_weights(enc->wt, model->W_enc, model->d, model->m);
+	if (make_screen(enc, e)) {
+		encoder_free(enc);
+		return NULL;
+	}
+	return enc;
+}
+
+struct encoder *
+encoder_new(const struct sae *model, struct pool *pool, const struct simd *simd, struct err *e)
+{
+	return encoder_new_way(model, pool, simd, ENCODE_BEST, e);
+}
+
+void
+encoder_be_fast(struct encoder *enc)
+{
+	enc->fast = true;
+	enc->ready = false;
+}
+
+struct encode_counts
+encoder_counts(const struct encoder *enc)
+{
+	struct encode_counts c = enc->counts;
+	unsigned t;
+
+	for (t = 0; t < pool_threads(enc->pool); t++) {
+		c.screened += enc->room[t].counts.screened;
+		c.computed += enc->room[t].counts.computed;
+	}
+	return c;
+}
+
+/* Whether the screen is worth its while: a few of many latents are wanted. */
+static bool
+screens(const struct encoder *enc, size_t k)
+{
+	const struct sae *s = enc->model;
+
+	return enc->screen && enc->misses < WASTED && (k || s->threshold) && k <= s->m / 16;
+}
+
+/* Rows of a job: a multiple of what kernels take at once. */
 static size_t
-tiles(size_t m)
+most_each(const struct encoder *enc)
 {
-	return m < 2 * TILE ? 1 : m / TILE;
+	size_t n = CACHE / (enc->width * sizeof(float)) / 12 * 12;
+
+	return n > ENCODE_GROUP ? ENCODE_GROUP : n < 48 ? 48 : n;
 }
 
-/* Tile number t: its first column, its columns and its part of p. */
-struct tile {
-	size_t at, cols;
-	float *p;
-};
-
-static struct tile
-tile_of(const struct encoder *enc, size_t t)
+static bool
+wanted_new(struct wanted *w, size_t n)
 {
-	size_t m = enc->model->m, at = t * TILE;
+	w->idx = mem_alloc(n * sizeof *w->idx);
+	w->val = mem_alloc(n * sizeof *w->val);
+	return w->idx && w->val;
+}
 
-	return (struct tile){at, t + 1 == tiles(m) ? m - at : TILE, enc->p.data + at * ENCODE_BLOCK};
+static bool
+room_new(struct encoder *enc, struct encode_room *own, size_t k)
+{
+	size_t m = enc->model->m, row = SELECT_ROOM(k, SCREEN_CUT), group = most_each(enc);
+
+	own->p = mem_alloc(ENCODE_GROUP * TILE * sizeof *own->p);
+	own->idx = mem_alloc(row * sizeof *own->idx);
+	own->val = mem_alloc(row * sizeof *own->val);
+	own->u = mem_alloc((SCREEN_CUT + 16) * sizeof *own->u);
+	if (!own->p || !own->idx || !own->val || !own->u)
+		return false;
+	if (!screens(enc, enc->k))
+		return true;
+	own->pair = mem_alloc(group * (k > enc->most ? k : enc->most) * sizeof *own->pair);
+	own->begin = mem_alloc((m + 1) * sizeof *own->begin);
+	return own->pair && own->begin && wanted_new(&own->first, group * k) && wanted_new(&own->second, group * enc->most + 1);
+}
+
+/* Rows that `each` bytes allow, in a block of at most MOST_ROWS. */
+static size_t
+rows_for(size_t each)
+{
+	size_t n = MOST_BYTES / (each ? each : 1);
+
+	return n > MOST_ROWS ? MOST_ROWS : n < 16 ? 16 : n;
+}
+
+/* Sizes of a block for k, and its room. */
+static int
+prepare(struct encoder *enc, size_t k, struct err *e)
+{
+	const struct sae *s = enc->model;
+	bool screened = screens(enc, k), ok = true;
+	size_t wide = k + k / 4 + 8, codes, n;
+	unsigned t;
+
+	forget(enc);
+	enc->k = k;
+	enc->stride = k ? SELECT_ROOM(k, TILE) : s->m + 16;
+	enc->most = s->m / 4 > 8 * k + 1024 && k ? 8 * k + 1024 : s->m / 4;
+	codes = enc->stride * (sizeof *enc->idx + sizeof *enc->val);
+	n = rows_for(codes);
+	if (screened && rows_for(screen_cols(enc->screen) * sizeof(float)) < n)
+		n = rows_for(screen_cols(enc->screen) * sizeof(float));
+	enc->rows = n;
+	if (mat_resize(&enc->x, n + BYTE_ROWS, enc->width, "encoder", e) || mat_resize(&enc->redo, n, enc->width, "encoder", e))
+		return e->code;
+	if (screened && (mat_resize(&enc->a, n + BYTE_ROWS, screen_cols(enc->screen), "encoder", e) ||
+	                 screen_rows_new(&enc->seen, n, s->d, pool_threads(enc->pool), e)))
+		return e->code;
+	enc->seen.x = enc->x.data;
+	enc->row_of = mem_alloc(n * sizeof *enc->row_of);
+	enc->count = mem_alloc(n * sizeof *enc->count);
+	enc->idx = mem_alloc(n * enc->stride * sizeof *enc->idx);
+	enc->val = mem_alloc(n * enc->stride * sizeof *enc->val);
+	for (t = 0; t < pool_threads(enc->pool); t++)
+		ok = ok && room_new(enc, &enc->room[t], wide < s->m ? wide : s->m);
+	if (!enc->row_of || !enc->count || !enc->idx || !enc->val || !ok)
+		return err_memory(e, "encoder", n * codes);
+	enc->ready = true;
+	return 0;
+}
+
+/* Shares rows out: jobs of up to most_each() rows, equal, as many as there are
+ * threads or a multiple. When rows are few, each job takes a part of the latents. */
+static struct part
+share(struct encoder *enc, const float *x, size_t rows)
+{
+	size_t threads = pool_threads(enc->pool), most = most_each(enc), jobs = (rows + most - 1) / most, m = enc->model->m, cuts;
+	struct part b = {.enc = enc, .x = x, .rows = rows, .splits = 1, .latents = m};
+
+	jobs = (jobs + threads - 1) / threads * threads;
+	b.each = (rows + jobs - 1) / jobs;
+	b.each = (b.each + 11) / 12 * 12;
+	if (b.each > most)
+		b.each = most;
+	if (rows >= 12 * threads || rows > enc->rows / threads)
+		return b;
+	cuts = (m + SCREEN_CUT - 1) / SCREEN_CUT;
+	b.each = most;
+	b.latents = (cuts + threads - 1) / threads * SCREEN_CUT;
+	b.splits = (m + b.latents - 1) / b.latents;
+	return b;
 }
 
 static size_t
-groups(size_t rows)
+groups(const struct part *b)
 {
-	return (rows + GROUP - 1) / GROUP;
+	return (b->rows + b->each - 1) / b->each;
 }
 
-/* xc = x - b_dec for one group of rows; those beyond the last are zeros. */
+static size_t
+end_of(const struct part *b, size_t job)
+{
+	return (job + 1) * b->each < b->rows ? (job + 1) * b->each : b->rows;
+}
+
+/* x - b_dec, zeros behind, and what the screen wants to know. */
 static void
-centre_job(void *arg, size_t job, unsigned thread)
+take_job(void *arg, size_t job, unsigned thread)
 {
-	struct block *b = arg;
+	struct part *b = arg;
 	struct encoder *enc = b->enc;
-	size_t d = enc->model->d, i;
-	float *xc;
+	size_t d = enc->model->d, first = job * b->each, end = end_of(b, job), i;
+	float *x;
 
-	(void)thread;
-	for (i = job * GROUP; i < (job + 1) * GROUP && i < b->padded; i++) {
-		xc = enc->xc.data + i * d;
-		if (i < b->rows)
-			enc->simd->shift_scale(xc, b->x + i * d, enc->model->b_dec, 1, d);
-		else
-			memset(xc, 0, d * sizeof *xc);
+	for (i = first; i < end; i++) {
+		x = enc->x.data + i * enc->width;
+		enc->simd->shift_scale(x, b->from + i * d, enc->model->b_dec, 1, d);
+		memset(x + d, 0, (enc->width - d) * sizeof *x);
+	}
+	if (screens(enc, enc->k))
+		screen_take(enc->screen, &enc->seen, first, end, thread);
+}
+
+/* ---- all latents ---- */
+
+/* A row's list in the part of its latents that is this job's. */
+static struct list
+list_of(const struct part *b, size_t row, size_t split, uint32_t **count)
+{
+	struct encoder *enc = b->enc;
+	size_t at = b->splits > 1 ? row * b->splits + split : b->row_of ? b->row_of[row] : row;
+
+	*count = &enc->count[at];
+	return (struct list){enc->idx + at * enc->stride, enc->val + at * enc->stride, 0, 0};
+}
+
+/* Bias, thresholds and selection for one row of a tile. */
+static void
+select_row(const struct encoder *enc, struct list *l, float *p, size_t from, size_t cols)
+{
+	const struct sae *s = enc->model;
+	size_t n, i;
+
+	enc->simd->add(p, s->b_enc + from, cols);
+	if (s->threshold)
+		enc->simd->gate(p, s->threshold + from, cols);
+	if (enc->k) {
+		select_gather(enc->simd, l, from, p, cols, enc->k);
+		return;
+	}
+	n = enc->simd->compress_above(p, cols, 0, l->idx + l->n, l->val + l->n);
+	for (i = 0; i < n; i++)
+		l->idx[l->n + i] += (uint32_t)from;
+	l->n += n;
+}
+
+static void
+all_job(void *arg, size_t job, unsigned thread)
+{
+	struct part *b = arg;
+	struct encoder *enc = b->enc;
+	size_t split = job % b->splits, group = job / b->splits, first = group * b->each, rows = end_of(b, group) - first;
+	size_t from = split * b->latents, to = from + b->latents < enc->model->m ? from + b->latents : enc->model->m, cols, i;
+	struct list list[ENCODE_GROUP];
+	uint32_t *count[ENCODE_GROUP];
+	float *p = enc->room[thread].p;
+
+	for (i = 0; i < rows; i++)
+		list[i] = list_of(b, first + i, split, &count[i]);
+	for (; from < to; from += cols) {
+		cols = to - from < TILE ? to - from : TILE;
+		enc->simd->dot_tile(b->x + first * enc->width, rows, enc->wt + from * enc->width, cols, enc->width, p, TILE);
+		for (i = 0; i < rows; i++)
+			select_row(enc, &list[i], p + i * TILE, from, cols);
+	}
+	for (i = 0; i < rows; i++) {
+		if (enc->k)
+			select_settle(enc->simd, &list[i], enc->k);
+		*count[i] = (uint32_t)list[i].n;
 	}
 }
 
-/* One tile of p = xc W_enc. */
+/* The parts of a row's list in the first of them. With k = 0 there is room, as
+ * each part's list could hold all latents. */
+static void
+join(struct encoder *enc, const struct part *b, size_t row)
+{
+	size_t at = row * b->splits, s, i;
+	struct list l = {enc->idx + at * enc->stride, enc->val + at * enc->stride, enc->count[at], 0};
+	const uint32_t *idx;
+	const float *val;
+
+	for (s = 1; s < b->splits; s++) {
+		idx = l.idx + s * enc->stride;
+		val = l.val + s * enc->stride;
+		for (i = 0; i < enc->count[at + s]; i++) {
+			l.idx[l.n] = idx[i];
+			l.val[l.n++] = val[i];
+		}
+		if (enc->k)
+			select_settle(enc->simd, &l, enc->k);
+	}
+	memmove(enc->idx + row * enc->stride, l.idx, l.n * sizeof *l.idx);
+	memmove(enc->val + row * enc->stride, l.val, l.n * sizeof *l.val);
+	enc->count[row] = (uint32_t)l.n;
+}
+
+static void
+run_all(struct part *b)
+{
+	size_t r;
+
+	pool_run(b->enc->pool, all_job, b, groups(b) * b->splits);
+	for (r = 0; r < b->rows && b->splits > 1; r++)
+		join(b->enc, b, r);
+}
+
+/* ---- screened ---- */
+
 static void
 product_job(void *arg, size_t job, unsigned thread)
 {
-	struct block *b = arg;
+	struct part *b = arg;
 	struct encoder *enc = b->enc;
-	struct tile t = tile_of(enc, job);
+	size_t group = job / b->splits, from = job % b->splits * b->latents, m = enc->model->m;
 
 	(void)thread;
-	blas_gemm(b->padded, t.cols, enc->model->d, enc->xc.data, enc->model->d,
-	          enc->model->W_enc + t.at, enc->model->m, t.p, t.cols);
+	screen_product(enc->screen, &enc->seen, group * b->each, end_of(b, group), from,
+	               from + b->latents < m ? from + b->latents : m, enc->a.data);
 }
 
-/* Bias and thresholds for row r of a tile. */
 static void
-finish(const struct encoder *enc, const struct tile *t, size_t r)
+certify_job(void *arg, size_t job, unsigned thread)
 {
-	const struct sae *s = enc->model;
-	float *p = t->p + r * t->cols;
+	struct part *b = arg;
 
-	enc->simd->add(p, s->b_enc + t->at, t->cols);
-	if (s->threshold)
-		enc->simd->gate(p, s->threshold + t->at, t->cols);
+	certify(b->enc, job * b->each, end_of(b, job), thread);
 }
 
-/* The k largest of row r; how many there are. */
-static uint32_t
-choose(struct encoder *enc, size_t r, size_t k, uint32_t *idx, float *val)
-{
-	struct choice *choice = &enc->choice[r];
-	struct tile t;
-	size_t n = 0, i;
-
-	for (i = 0; i < tiles(enc->model->m); i++) {
-		t = tile_of(enc, i);
-		n = select_gather(enc->simd, choice, t.p + r * t.cols, t.cols, k, idx, val, n);
-	}
-	return (uint32_t)select_settle(enc->simd, choice, k, idx, val, n);
-}
-
-/* A group of rows: first along each tile, as memory lies, then along each row,
- * which is in cache by then. */
+/* When fast: the codes of a row, kept before all its latents were looked at,
+ * that are among the k largest. */
 static void
-select_job(void *arg, size_t job, unsigned thread)
+check_row(struct encoder *enc, size_t row, const uint32_t *kept, size_t n)
 {
-	struct block *b = arg;
-	struct encoder *enc = b->enc;
-	size_t first = job * GROUP, end = first + GROUP < b->rows ? first + GROUP : b->rows;
-	size_t own = thread * enc->stride, i, r;
-	struct tile t;
+	const uint32_t *right = enc->idx + row * enc->stride;
+	size_t i, j = 0;
 
-	for (r = first; r < end; r++) {
-		enc->choice[r] = (struct choice){0, 0};
-		enc->count[r] = 0;
+	enc->counts.wanted += enc->count[row];
+	for (i = 0; i < enc->count[row]; i++) {
+		while (j < n && kept[j] < right[i])
+			j++;
+		enc->counts.found += j < n && kept[j] == right[i];
 	}
-	for (i = 0; i < tiles(enc->model->m); i++) {
-		t = tile_of(enc, i);
-		for (r = first; r < end; r++) {
-			finish(enc, &t, r);
-			if (!b->k)
-				enc->count[r] += (uint32_t)enc->simd->count_above(t.p + r * t.cols, t.cols, 0);
+}
+
+/* Rows of the block that are done again, by all their latents. */
+static size_t
+gather_again(struct encoder *enc, const struct part *b)
+{
+	size_t n = 0, r;
+
+	for (r = 0; r < b->rows; r++)
+		if (enc->count[r] == UNDECIDED || (enc->fast && (enc->done + r) % CHECKED == 0)) {
+			memcpy(enc->redo.data + n * enc->width, enc->x.data + r * enc->width, enc->width * sizeof(float));
+			enc->row_of[n++] = r;
 		}
-	}
-	for (r = first; r < end && b->k; r++)
-		enc->count[r] = choose(enc, r, b->k, enc->idx + own, enc->val + own);
+	return n;
 }
+
+/* Keeps the codes that the screen found, does the rows again, and compares. */
+static int
+check_again(struct encoder *enc, struct part *again, struct err *e)
+{
+	size_t i, k = enc->k;
+	uint32_t *kept = mem_alloc(again->rows * (k + 1) * sizeof *kept), *one;
+
+	if (!kept)
+		return err_memory(e, "encoder", again->rows * (k + 1) * sizeof *kept);
+	for (i = 0; i < again->rows; i++) {
+		one = kept + i * (k + 1);
+		one[k] = enc->count[again->row_of[i]];
+		if (one[k] != UNDECIDED)
+			memcpy(one, enc->idx + again->row_of[i] * enc->stride, one[k] * sizeof *one);
+	}
+	run_all(again);
+	for (i = 0; i < again->rows; i++) {
+		one = kept + i * (k + 1);
+		if (one[k] != UNDECIDED)
+			check_row(enc, again->row_of[i], one, one[k]);
+	}
+	mem_free(kept);
+	return 0;
+}
+
+static int
+run_screened(struct part *b, struct err *e)
+{
+	struct encoder *enc = b->enc;
+	struct part again, product = *b, rest = *b;
+	size_t n;
+
+	if (screen_wants_rows(enc->screen)) {
+		product.each = b->rows;
+		product.latents = SCREEN_CUT;
+		product.splits = (enc->model->m + SCREEN_CUT - 1) / SCREEN_CUT;
+	}
+	pool_run(enc->pool, product_job, &product, groups(&product) * product.splits);
+	if (b->splits > 1) /* few rows: each job some of them, with all their latents */
+		rest.each = (b->rows + pool_threads(enc->pool) - 1) / pool_threads(enc->pool);
+	pool_run(enc->pool, certify_job, &rest, groups(&rest));
+	n = gather_again(enc, b);
+	enc->misses = n > b->rows / 2 ? enc->misses + 1 : 0;
+	if (!n)
+		return 0;
+	again = share(enc, enc->redo.data, n);
+	again.splits = 1;
+	again.latents = enc->model->m;
+	again.row_of = enc->row_of;
+	if (enc->fast)
+		return check_again(enc, &again, e);
+	run_all(&again);
+	return 0;
+}
+
+/* ---- both ---- */
 
 /* c tanh(z/c) of codes; what would vanish in rounding is small enough for
  * tanh(t) = t, and stays: a stored code is never 0. */
@@ -212,44 +515,21 @@ cap(float *val, size_t n, float c)
 	}
 }
 
-/* The chosen codes of row r in one tile; `equal` more ties may be taken. */
-static size_t
-collect(const struct encoder *enc, const struct tile *t, size_t r, uint32_t *equal, uint32_t *idx, float *val)
-{
-	size_t n, i;
-
-	n = select_collect(enc->simd, &enc->choice[r], equal, t->p + r * t->cols, t->cols, idx, val);
-	for (i = 0; i < n; i++)
-		idx[i] += (uint32_t)t->at;
-	if (enc->model->soft_cap > 0)
-		cap(val, n, enc->model->soft_cap);
-	return n;
-}
-
-/* Codes of a group of rows go to their places in z, again along each tile, by
- * way of the thread's own buffer, as compress_above writes beyond its end. */
+/* Lists go to their places in z. */
 static void
 store_job(void *arg, size_t job, unsigned thread)
 {
-	struct block *b = arg;
-	struct encoder *enc = b->enc;
-	uint32_t *idx = enc->idx + thread * enc->stride, equal[GROUP], to[GROUP];
-	float *val = enc->val + thread * enc->stride;
-	size_t first = job * GROUP, rows = b->rows - first < GROUP ? b->rows - first : GROUP, i, r, n;
-	struct tile t;
+	struct part *b = arg;
+	const struct encoder *enc = b->enc;
+	size_t r, n;
 
-	for (r = 0; r < rows; r++) {
-		equal[r] = enc->choice[first + r].equal;
-		to[r] = b->ptr[first + r];
-	}
-	for (i = 0; i < tiles(enc->model->m); i++) {
-		t = tile_of(enc, i);
-		for (r = 0; r < rows; r++) {
-			n = collect(enc, &t, first + r, &equal[r], idx, val);
-			memcpy(b->idx + to[r], idx, n * sizeof *idx);
-			memcpy(b->val + to[r], val, n * sizeof *val);
-			to[r] += (uint32_t)n;
-		}
+	(void)thread;
+	for (r = job * b->each; r < end_of(b, job); r++) {
+		n = enc->count[r];
+		memcpy(b->z->idx + b->ptr[r], enc->idx + r * enc->stride, n * sizeof *b->z->idx);
+		memcpy(b->z->val + b->ptr[r], enc->val + r * enc->stride, n * sizeof *b->z->val);
+		if (enc->model->soft_cap > 0)
+			cap(b->z->val + b->ptr[r], n, enc->model->soft_cap);
 	}
 }
 
@@ -282,34 +562,30 @@ reserve(struct csr *z, size_t used, size_t need, struct err *e)
 	return 0;
 }
 
-/* How many rows a product needs to be more than LEAST_WORK. */
-static size_t
-least_rows(const struct sae *s)
-{
-	size_t work = s->d * (s->m < TILE ? s->m : TILE);
-
-	return work > LEAST_WORK / ENCODE_BLOCK ? LEAST_WORK / work + 1 : ENCODE_BLOCK;
-}
-
 static int
-encode_block(struct encoder *enc, const float *x, size_t at, size_t rows, size_t k, struct csr *z, struct err *e)
+encode_block(struct encoder *enc, const float *x, size_t at, size_t rows, struct csr *z, struct err *e)
 {
-	struct block b = {.enc = enc, .x = x, .rows = rows, .k = k, .ptr = z->ptr + at};
-	size_t least = least_rows(enc->model), total = z->ptr[at], i;
+	struct part b = share(enc, enc->x.data, rows);
+	uint32_t *ptr = z->ptr + at;
+	size_t total = ptr[0], i;
 
-	b.padded = rows < least ? least : rows;
-	pool_run(enc->pool, centre_job, &b, groups(b.padded));
-	pool_run(enc->pool, product_job, &b, tiles(enc->model->m));
-	pool_run(enc->pool, select_job, &b, groups(rows));
+	b.from = x;
+	b.ptr = ptr;
+	b.z = z;
+	pool_run(enc->pool, take_job, &b, groups(&b));
+	if (!screens(enc, enc->k))
+		run_all(&b);
+	else if (run_screened(&b, e))
+		return e->code;
+	enc->done += rows;
+	enc->counts.rows += rows;
 	for (i = 0; i < rows; i++)
 		total += enc->count[i];
-	if (reserve(z, z->ptr[at], total, e))
+	if (reserve(z, ptr[0], total, e))
 		return e->code;
 	for (i = 0; i < rows; i++)
-		b.ptr[i + 1] = b.ptr[i] + enc->count[i];
-	b.idx = z->idx;
-	b.val = z->val;
-	pool_run(enc->pool, store_job, &b, groups(rows));
+		ptr[i + 1] = ptr[i] + enc->count[i];
+	pool_run(enc->pool, store_job, &b, groups(&b));
 	return 0;
 }
 
@@ -318,11 +594,11 @@ encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, s
 {
 	size_t at, rows;
 
-	if (csr_resize(z, n, enc->model->m, 0, e))
+	if (csr_resize(z, n, enc->model->m, 0, e) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
 		return e->code;
 	for (at = 0; at < n; at += rows) {
-		rows = n - at < ENCODE_BLOCK ? n - at : ENCODE_BLOCK;
-		if (encode_block(enc, x + at * enc->model->d, at, rows, k, z, e))
+		rows = n - at < enc->rows ? n - at : enc->rows;
+		if (encode_block(enc, x + at * enc->model->d, at, rows, z, e))
 			return e->code;
 	}
 	return 0;

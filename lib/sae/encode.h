@@ -1,19 +1,27 @@
-/* Embeddings to codes. Formulae: base/model.h.
+/* Embeddings to codes. Formulae: base/model.h; the value of a code: sae/dot.h.
  *
  *   struct encoder *enc = encoder_new(&model, pool, simd, &err);
  *   encode(enc, x, n, k, &z, &err);          as often as wanted
  *   encoder_free(enc);
  *
- * Rows go through in blocks of ENCODE_BLOCK; the product is cut into column
- * tiles of fixed width, each one BLAS call on one thread: codes do not depend
- * on the number of threads. Across block sizes (frames of another size) values
- * agree to float32 rounding; they are the same bytes where BLAS treats all rows
- * alike, as OpenBLAS's AVX-512 kernels do and its AVX2 kernels do not.
- * Memory: ENCODE_BLOCK x (m + d) floats. Selecting and storing cost about 6 %
- * of the product.
+ * Every code is the one dot product of sae/dot.h, and which codes are kept is
+ * decided on these values. So codes are the same bytes for every instruction
+ * set, number of threads, size of a frame, and machine; and the k largest are
+ * the k largest of all codes, bit for bit.
+ *
+ * Two ways lead there. All latents: the product in tiles that stay in cache,
+ * bias, thresholds and selection applied to a tile before the next is made.
+ * Or screened (sae/screen.h): an approximate product finds the few latents that
+ * may be among the k largest, or above their threshold, and only these are
+ * computed; rows that it cannot decide take the first way.
+ *
+ * Memory: W_enc again, turned; bytes of it, a quarter of that; and rows x m
+ * floats or codes, 64 MiB at most.
  */
 #ifndef SAE_ENCODE_H
 #define SAE_ENCODE_H
+
+#include <stdbool.h>
 
 #include "base/csr.h"
 #include "base/error.h"
@@ -21,13 +29,20 @@
 #include "base/pool.h"
 #include "sae/simd.h"
 
-#define ENCODE_BLOCK 1024 /* rows */
-
 struct encoder;
 
 /* model, pool and simd must outlive it. NULL with e filled on failure. */
 struct encoder *encoder_new(const struct sae *model, struct pool *pool, const struct simd *simd, struct err *e);
 void encoder_free(struct encoder *enc);
+
+/* Which way, for tests and measurements; bytes do not depend on it. */
+enum encode_way {
+	ENCODE_BEST,  /* bytes where the CPU has them, all latents where that is quick, else BLAS */
+	ENCODE_ALL,   /* all latents */
+	ENCODE_BYTES, /* screened, where there is a kernel for it */
+	ENCODE_BLAS
+};
+struct encoder *encoder_new_way(const struct sae *model, struct pool *pool, const struct simd *simd, enum encode_way way, struct err *e);
 
 /* z [n,m] = codes of the finite x [n,d]; k > 0 keeps the k largest of each row
  * (ties: lowest latent first), k = 0 keeps all positive ones. Latents ascend.
@@ -35,6 +50,20 @@ void encoder_free(struct encoder *enc);
  * comes last, so that what it makes equal is still told apart. One encoder
  * serves one caller at a time. */
 int encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, struct err *e);
+
+/* From now on the screen alone decides: of its k + k/4 + 8 most likely latents
+ * the k largest are kept, with their right values. Of each 64th row all latents
+ * are computed too. */
+void encoder_be_fast(struct encoder *enc);
+
+/* What an encoder has done since it was made. */
+struct encode_counts {
+	uint64_t rows;
+	uint64_t screened;  /* rows that the screen decided */
+	uint64_t computed;  /* latents computed for these */
+	uint64_t wanted, found; /* when fast: codes of the rows looked at twice, and those of them kept */
+};
+struct encode_counts encoder_counts(const struct encoder *enc);
 
 /* The readable reference, double accumulation, one row at a time:
  * z_dense [n,m]. Slow; for tests. */

@@ -24,57 +24,48 @@ select_cut(const struct simd *simd, const float *v, size_t n, size_t k, uint32_t
 	return high;
 }
 
-/* Leaves of n > k candidates the k largest, and says in choice which they are.
- * All are above choice->above, or some equal it if choice->equal. */
-static size_t
-shrink(const struct simd *simd, struct choice *choice, size_t k, uint32_t *idx, float *val, size_t n)
+/* Leaves of n > k candidates the k first under (value descending, index
+ * ascending); the others can never come back. */
+static void
+shrink(const struct simd *simd, struct list *l, size_t k)
 {
-	size_t kept, i;
+	uint32_t low = select_bits(l->floor);
+	float *val = l->val;
+	size_t above, equal, kept = 0, i;
 
-	choice->above = select_float(select_cut(simd, val, n, k, select_bits(choice->above) - (choice->equal > 0), &kept));
-	choice->equal = (uint32_t)(k - kept);
-	kept = simd->compress_above(val, n, choice->above, idx, val);
-	for (i = kept; i < k; i++)
-		val[i] = choice->above;
-	return k;
-}
-
-size_t
-select_gather(const struct simd *simd, struct choice *c, const float *p, size_t len, size_t k,
-              uint32_t *idx, float *val, size_t n)
-{
-	n += simd->compress_above(p, len, c->above, idx, val + n);
-	return n > 2 * k + SELECT_SLACK ? shrink(simd, c, k, idx, val, n) : n;
-}
-
-size_t
-select_settle(const struct simd *simd, struct choice *c, size_t k, uint32_t *idx, float *val, size_t n)
-{
-	return n > k ? shrink(simd, c, k, idx, val, n) : n;
-}
-
-/* Of n numbers, the others and the first *equal that equal v. */
-static size_t
-drop_ties(uint32_t *idx, float *val, size_t n, float v, uint32_t *equal)
-{
-	size_t kept = 0, i;
-
-	for (i = 0; i < n; i++) {
-		if (val[i] == v && !*equal)
-			continue;
-		*equal -= val[i] == v;
-		idx[kept] = idx[i];
-		val[kept++] = val[i];
+	low -= low > 0; /* some may equal the floor */
+	l->floor = select_float(select_cut(simd, val, l->n, k, low, &above));
+	equal = k - above;
+	if (!equal) {
+		l->n = simd->keep_above(l->idx, val, l->n, l->floor);
+		return;
 	}
-	return kept;
+	for (i = 0; i < l->n; i++) {
+		l->idx[kept] = l->idx[i];
+		val[kept] = val[i];
+		above = val[i] > l->floor || (equal && val[i] == l->floor);
+		equal -= above && val[i] == l->floor;
+		kept += above;
+	}
+	l->n = kept;
 }
 
-size_t
-select_collect(const struct simd *simd, const struct choice *c, uint32_t *equal, const float *p, size_t len,
-               uint32_t *idx, float *val)
+void
+select_gather(const struct simd *simd, struct list *l, size_t first, const float *p, size_t len, size_t k)
 {
-	float above = c->equal ? select_float(select_bits(c->above) - 1) : c->above;
-	size_t n = simd->compress_above(p, len, above, idx, val);
+	uint32_t *idx = l->idx + l->n;
+	size_t more = simd->compress_above(p, len, l->floor, idx, l->val + l->n), i;
 
-	return c->equal ? drop_ties(idx, val, n, c->above, equal) : n;
+	for (i = 0; i < more; i++)
+		idx[i] += (uint32_t)first;
+	l->n += more;
+	if (l->n > 2 * k + SELECT_SLACK)
+		shrink(simd, l, k);
+}
+
+void
+select_settle(const struct simd *simd, struct list *l, size_t k)
+{
+	if (l->n > k)
+		shrink(simd, l, k);
 }

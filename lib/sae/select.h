@@ -1,11 +1,9 @@
 /* The k largest positive numbers of a row that comes in pieces, ties to the
- * lowest index: a running threshold that rises, then one pass that collects.
+ * lowest index: a list of candidates and a floor that rises.
  *
- *   struct choice c = {0};
- *   for each piece: n += select_gather(simd, &c, piece, len, k, idx, val, n);
- *   n = select_settle(simd, &c, k, idx, val, n);    n numbers are chosen
- *   uint32_t equal = c.equal;
- *   for each piece: got = select_collect(simd, &c, &equal, piece, len, idx, val);
+ *   struct list l = {idx, val, 0, 0};
+ *   for each piece, in order: select_gather(simd, &l, first, piece, len, k);
+ *   select_settle(simd, &l, k);                  l.n numbers, indices ascending
  *
  * NaN is never chosen. Room in idx and val: SELECT_ROOM(k, longest piece).
  */
@@ -21,11 +19,11 @@
 #define SELECT_SLACK 128 /* candidates beyond 2k before they are thinned out */
 #define SELECT_ROOM(k, piece) (2 * (size_t)(k) + SELECT_SLACK + (size_t)(piece) + 16)
 
-/* Which numbers are chosen: those above `above`, and the first `equal` of
- * those that equal it. */
-struct choice {
-	float above;
-	uint32_t equal;
+struct list {
+	uint32_t *idx;
+	float *val;
+	size_t n;
+	float floor; /* what is not above it is not among the k largest */
 };
 
 /* Positive floats have the order of their bits. */
@@ -53,15 +51,10 @@ select_float(uint32_t bits)
  * *above is k, or the number is the k-th largest and has equals. */
 uint32_t select_cut(const struct simd *simd, const float *v, size_t n, size_t k, uint32_t low, size_t *above);
 
-/* Adds what of p[len] is above c->above to the n candidates in val, thinning
- * them out when they are many. Returns how many there are now. */
-size_t select_gather(const struct simd *simd, struct choice *c, const float *p, size_t len, size_t k,
-                     uint32_t *idx, float *val, size_t n);
-/* The last thinning: returns min(n, k) and leaves in c which they are. */
-size_t select_settle(const struct simd *simd, struct choice *c, size_t k, uint32_t *idx, float *val, size_t n);
-/* The chosen numbers of one piece, with their places in it, ascending. *equal:
- * ties that may still be taken; counts down. Returns how many. */
-size_t select_collect(const struct simd *simd, const struct choice *c, uint32_t *equal, const float *p, size_t len,
-                      uint32_t *idx, float *val);
+/* Adds what of p[len], whose first has index `first`, is above the floor,
+ * thinning the list out when it is long. */
+void select_gather(const struct simd *simd, struct list *l, size_t first, const float *p, size_t len, size_t k);
+/* The last thinning: min(n, k) are left. */
+void select_settle(const struct simd *simd, struct list *l, size_t k);
 
 #endif

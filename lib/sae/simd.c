@@ -6,6 +6,11 @@
  * compress_above, which no compiler vectorises, has intrinsics. */
 #include "sae/simd.h"
 
+#include <math.h>
+#include <string.h>
+
+#include "sae/products.h"
+
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -19,11 +24,6 @@
 #endif
 #define LANES (BYTES / sizeof(float))
 
-#ifndef SIMD
-#define SIMD plain
-#endif
-#define JOIN2(a, b) a##b
-#define JOIN(a, b) JOIN2(a, b)
 #define TEXT2(a) #a
 #define TEXT(a) TEXT2(a)
 
@@ -115,6 +115,20 @@ compress_tail(const float *p, size_t i, size_t n, float t, uint32_t *idx, float 
 	return c;
 }
 
+static size_t
+keep_tail(uint32_t *idx, float *val, size_t i, size_t n, float t, size_t c)
+{
+	float v;
+
+	for (; i < n; i++) {
+		v = val[i];
+		idx[c] = idx[i];
+		val[c] = v;
+		c += v > t;
+	}
+	return c;
+}
+
 #if defined(__AVX512F__)
 
 /* Compresses in registers: storing straight from vcompressps is microcoded on
@@ -138,6 +152,26 @@ compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
 		c += (size_t)__builtin_popcount(hit);
 	}
 	return compress_tail(p, i, n, t, idx, val, c);
+}
+
+static size_t
+keep_above(uint32_t *idx, float *val, size_t n, float t)
+{
+	const __m512 limit = _mm512_set1_ps(t);
+	__m512i j;
+	__m512 v;
+	__mmask16 hit;
+	size_t i, c = 0;
+
+	for (i = 0; i + 16 <= n; i += 16) {
+		v = _mm512_loadu_ps(val + i);
+		j = _mm512_loadu_si512(idx + i);
+		hit = _mm512_cmp_ps_mask(v, limit, _CMP_GT_OQ);
+		_mm512_storeu_ps(val + c, _mm512_maskz_compress_ps(hit, v));
+		_mm512_storeu_si512(idx + c, _mm512_maskz_compress_epi32(hit, j));
+		c += (size_t)__builtin_popcount(hit);
+	}
+	return keep_tail(idx, val, i, n, t, c);
 }
 
 #elif defined(__AVX2__)
@@ -183,6 +217,16 @@ static size_t
 compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
 {
 	return compress_tail(p, 0, n, t, idx, val, 0);
+}
+
+#endif
+
+#if !defined(__AVX512F__)
+
+static size_t
+keep_above(uint32_t *idx, float *val, size_t n, float t)
+{
+	return keep_tail(idx, val, 0, n, t, 0);
 }
 
 #endif
@@ -293,7 +337,89 @@ compare(const float *x, const float *y, size_t n, struct compared *out)
 	*out = (struct compared){SUM_WIDE(e), SUM_WIDE(ee), SUM_WIDE(abs), SUM_WIDE(yy), SUM_WIDE(xy)};
 }
 
-extern const struct simd JOIN(simd_, SIMD);
-const struct simd JOIN(simd_, SIMD) = {
-	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, axpy, gather_rows, compare
+static void
+upper(float *u, const float *a, const float *by_x, const float *by_rest, const float *fixed, float x, float rest, size_t n)
+{
+	size_t i = 0;
+
+	for (; i + LANES <= n; i += LANES)
+		store(u + i, load(a + i) + ((x * load(by_x + i) + rest * load(by_rest + i)) + load(fixed + i)));
+	for (; i < n; i++)
+		u[i] = a[i] + ((x * by_x[i] + rest * by_rest[i]) + fixed[i]);
+}
+
+/* The largest magnitude, by the order of bits. */
+static float
+largest(const float *x, size_t n)
+{
+	int32_t most = 0, bits;
+	float f;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		__builtin_memcpy(&bits, x + i, sizeof bits);
+		bits &= 0x7fffffff;
+		most = bits > most ? bits : most;
+	}
+	__builtin_memcpy(&f, &most, sizeof f);
+	return f;
+}
+
+static float
+sum_lanes(const float *s)
+{
+	float all = 0;
+	size_t l;
+
+	for (l = 0; l < DOT_LANES; l++)
+		all += s[l];
+	return all;
+}
+
+/* Adding and taking away 1.5 * 2^23 rounds to the nearest whole number. */
+#define TO_WHOLE 12582912.0f
+/* Between these, nothing below over- or underflows to speak of. */
+#define LEAST 1e-18f
+#define MOST 1e18f
+
+static struct rounded
+round_row(const float *x, size_t n, int8_t *q)
+{
+	float most = largest(x, n), scale = most / 127, by = 127 / most;
+	float xx[DOT_LANES] = {0}, ee[DOT_LANES] = {0}, v, e;
+	int32_t sum = 0;
+	size_t i, l;
+
+	if (!(most >= LEAST && most <= MOST)) {
+		memset(q, 0, n);
+		return (struct rounded){scale, 0, most == 0 ? 0 : NAN, most == 0 ? 0 : NAN};
+	}
+	for (i = 0; i < n; i += DOT_LANES)
+		for (l = 0; l < DOT_LANES; l++) {
+			v = (x[i + l] * by + TO_WHOLE) - TO_WHOLE;
+			e = x[i + l] - v * scale;
+			q[i + l] = (int8_t)(int32_t)v;
+			xx[l] += x[i + l] * x[i + l];
+			ee[l] += e * e;
+		}
+	for (i = 0; i < n; i++)
+		sum += q[i];
+	return (struct rounded){scale, sum, sqrtf(sum_lanes(xx)), sqrtf(sum_lanes(ee))};
+}
+
+#if defined(__AVX512F__)
+#define QUICK true
+#else
+#define QUICK false
+#endif
+#if defined(__AVX512VNNI__)
+#define BYTE_TILE PRODUCT(byte_tile)
+#else
+#define BYTE_TILE NULL
+#endif
+
+extern const struct simd PRODUCT(simd);
+const struct simd PRODUCT(simd) = {
+	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, keep_above, axpy, gather_rows, compare,
+	QUICK, PRODUCT(dot_tile), PRODUCT(dot_pairs), round_row, BYTE_TILE, upper
 };

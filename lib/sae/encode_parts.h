@@ -1,0 +1,67 @@
+/* What encode.c and certify.c share. */
+#ifndef SAE_ENCODE_PARTS_H
+#define SAE_ENCODE_PARTS_H
+
+#include "base/mem.h"
+#include "sae/encode.h"
+#include "sae/screen.h"
+#include "sae/select.h"
+
+#define ENCODE_GROUP 384 /* rows of a job at the most */
+#define UNDECIDED UINT32_MAX
+
+/* Latents of rows that are to be computed, one row behind the other. */
+struct wanted {
+	uint32_t *idx;
+	float *val;
+	size_t at[ENCODE_GROUP + 1]; /* where each row of the group begins */
+};
+
+/* A thread's own room. */
+struct encode_room {
+	float *p;              /* [ENCODE_GROUP, TILE_COLS of encode.c] */
+	uint32_t *idx;         /* a row's candidates */
+	float *val, *u;
+	struct wanted first, second;
+	struct dot_pair *pair;
+	uint32_t *begin;       /* [m+1]: where a latent's pairs begin */
+	struct encode_counts counts;
+};
+
+struct encoder {
+	const struct sae *model;
+	struct pool *pool;
+	const struct simd *simd;
+	enum encode_way way;
+	bool fast;
+	size_t width;          /* of rows: d in whole lanes */
+	float *wt;             /* [m,width] W_enc turned */
+	struct screen *screen; /* NULL: all latents */
+	unsigned misses;       /* blocks that the screen left mostly undecided */
+	uint64_t done;         /* rows before this block */
+	/* of a block, made for one k */
+	bool ready;
+	size_t k, rows;
+	size_t stride;         /* of a row's list */
+	size_t most;           /* latents that a row may want in the second round */
+	struct mat x, redo, a; /* [rows,width] twice, [rows,cols] */
+	size_t *row_of;        /* [rows] whose row redo[i] is */
+	struct screen_rows seen;
+	uint32_t *idx, *count; /* lists of codes [rows][stride]; how many */
+	float *val;
+	struct encode_room *room; /* [threads] */
+	struct encode_counts counts;
+};
+
+/* The screened way for rows first..end-1 of a block whose approximate rows are
+ * in enc->a: their lists and counts, UNDECIDED where it could not tell. */
+void certify(struct encoder *enc, size_t first, size_t end, unsigned thread);
+
+/* Codes as p says: thresholds applied to n values p of latents from.. */
+static inline float
+encode_gate(const struct sae *s, uint32_t j, float p)
+{
+	return s->threshold && !(p > s->threshold[j]) ? 0 : p;
+}
+
+#endif

@@ -1,0 +1,75 @@
+/* A cheap look at all latents of a row, with the error that it may have.
+ *
+ * A screen approximates pre-activations: a[j] = p[j] + error, and bounds the
+ * error for each row and latent,
+ *
+ *   |a[j] - p[j]| <= X by_x[j] + R by_rest[j] + fixed[j]
+ *
+ * where p is the defined value of sae/dot.h. X and R belong to the row. With
+ * u[j] = a[j] + bound, no latent with u[j] < t has a p of t or more: whoever
+ * knows that k latents have p >= t computes p for those with u[j] >= t alone.
+ *
+ * By bytes: x = s q + Dx and w_j = s_j q_j + Dw_j, so that
+ *   x.w_j = s s_j q.q_j + x.Dw_j + Dx.(s_j q_j)
+ * and by Cauchy and Schwarz the last two are at most |x||Dw_j| + |Dx||s_j q_j|.
+ * X = |x|, R = |Dx|. By floats: the product of a BLAS, in whatever order; R = 0.
+ * docs/ENCODING.md derives both, with what rounding adds.
+ */
+#ifndef SAE_SCREEN_H
+#define SAE_SCREEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/model.h"
+#include "sae/simd.h"
+
+enum screen_kind { SCREEN_BYTES, SCREEN_BLAS };
+
+struct screen;
+
+/* wt [m,dot_width(d)]: the model's encoder, turned (dot_weights). All must
+ * outlive the screen. *out is NULL, without an error, for a model whose numbers
+ * are too large or too many for the bound, or on a CPU without the kernel. */
+int screen_new(struct screen **out, const struct sae *model, const float *wt, enum screen_kind kind,
+               const struct simd *simd, struct err *e);
+void screen_free(struct screen *s);
+
+/* Latents rounded up to a whole panel: how wide rows of a are. Columns beyond
+ * m hold minus infinity, or nothing that anyone may read. */
+size_t screen_cols(const struct screen *s);
+/* Whether a product is quickest with as many rows as there are at once, and
+ * few latents: a BLAS packs what it multiplies, anew in each call. */
+bool screen_wants_rows(const struct screen *s);
+/* Where latents may be shared out among jobs: multiples of this. */
+#define SCREEN_CUT 512
+
+/* What a screen knows of rows. Room for `rows`, rounded up to BYTE_ROWS. */
+struct screen_rows {
+	size_t rows, width;
+	const float *x;   /* [rows,width] */
+	int8_t *q;        /* [rows,width], in groups */
+	int8_t *one;      /* [threads,width] */
+	float *scale, *length, *rest; /* [rows] */
+	int32_t *offset;  /* [rows] */
+};
+
+int screen_rows_new(struct screen_rows *w, size_t rows, size_t d, unsigned threads, struct err *e);
+void screen_rows_free(struct screen_rows *w);
+
+/* Looks at rows first..end-1 of w->x, first a multiple of BYTE_ROWS: their
+ * lengths, and their bytes. A row too long or too short for the bound gets a
+ * length of NaN: it has to be done without. */
+void screen_take(const struct screen *s, struct screen_rows *w, size_t first, size_t end, unsigned thread);
+
+/* a[r*cols + j] for rows first..end-1 and latents from..to-1, `from` a multiple
+ * of SCREEN_CUT and `to` another or m. first is a multiple of BYTE_ROWS, and up
+ * to BYTE_ROWS - 1 rows behind the last are overwritten. */
+void screen_product(const struct screen *s, const struct screen_rows *w, size_t first, size_t end, size_t from, size_t to, float *a);
+
+/* u[0..n-1] of latents from.. of row r, whose a is at a[from]. */
+void screen_upper(const struct screen *s, const struct screen_rows *w, size_t r, size_t from, size_t n, const float *a, float *u);
+
+#endif
