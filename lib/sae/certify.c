@@ -36,13 +36,13 @@ compute(const struct encoder *enc, struct encode_room *own, size_t first, size_t
 	own->counts.computed += w->at[rows];
 }
 
-/* The k latents of row r with the largest approximations above their threshold. */
+/* The k latents of a row with the largest approximations above their threshold. */
 static size_t
-likely(const struct encoder *enc, struct encode_room *own, size_t r, size_t k)
+likely(const struct encoder *enc, struct encode_room *own, const float *a, size_t k)
 {
-	const float *a = enc->a.data + r * enc->a.cols, *p;
 	const struct sae *s = enc->model;
 	struct list l = {own->idx, own->val, 0, 0};
+	const float *p;
 	size_t j, n;
 
 	for (j = 0; j < s->m; j += n) {
@@ -62,10 +62,9 @@ likely(const struct encoder *enc, struct encode_room *own, size_t r, size_t k)
 /* Latents of row r, other than the n of `known`, whose code may reach the
  * floor, or be positive at all when that is 0. Enc->most + 1: too many. */
 static size_t
-possible(const struct encoder *enc, struct encode_room *own, size_t r, float floor, const uint32_t *known, size_t n, uint32_t *out)
+possible(const struct encoder *enc, struct encode_room *own, size_t r, const float *a, float floor, const uint32_t *known, size_t n, uint32_t *out)
 {
 	float below = floor > 0 ? select_float(select_bits(floor) - 1) : 0;
-	const float *a = enc->a.data + r * enc->a.cols;
 	const struct sae *s = enc->model;
 	size_t found = 0, next = 0, j, len, got, i;
 
@@ -126,10 +125,10 @@ settle(struct encoder *enc, const struct encode_room *own, size_t i, size_t r)
 }
 
 void
-certify(struct encoder *enc, size_t first, size_t end, unsigned thread)
+certify(struct encoder *enc, size_t first, size_t end, const float *approximate, unsigned thread)
 {
 	struct encode_room *own = &enc->room[thread];
-	size_t k = enc->fast ? enc->k + enc->k / 4 + 8 : enc->k, rows = end - first, i, n;
+	size_t k = enc->fast ? enc->k + enc->k / 4 + 8 : enc->k, rows = end - first, cols = enc->a.cols, i, n;
 	struct wanted *a = &own->first, *b = &own->second;
 
 	if (k > enc->model->m)
@@ -137,14 +136,14 @@ certify(struct encoder *enc, size_t first, size_t end, unsigned thread)
 	a->at[0] = b->at[0] = 0;
 	for (i = 0; i < rows; i++) {
 		enc->count[first + i] = isnan(enc->seen.length[first + i]) ? UNDECIDED : 0;
-		n = !k || enc->count[first + i] ? 0 : likely(enc, own, first + i, k);
+		n = !k || enc->count[first + i] ? 0 : likely(enc, own, approximate + i * cols, k);
 		memcpy(a->idx + a->at[i], own->idx, n * sizeof *a->idx);
 		a->at[i + 1] = a->at[i] + n;
 	}
 	compute(enc, own, first, rows, a);
 	for (i = 0; i < rows; i++) {
 		n = enc->fast || enc->count[first + i] ? 0
-		    : possible(enc, own, first + i, floor_of(a, i, k), a->idx + a->at[i], a->at[i + 1] - a->at[i], b->idx + b->at[i]);
+		    : possible(enc, own, first + i, approximate + i * cols, floor_of(a, i, k), a->idx + a->at[i], a->at[i + 1] - a->at[i], b->idx + b->at[i]);
 		if (n > enc->most) {
 			enc->count[first + i] = UNDECIDED;
 			n = 0;

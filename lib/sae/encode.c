@@ -11,7 +11,7 @@
 #define MOST_ROWS 1024          /* of a block */
 #define MOST_BYTES (64u << 20)  /* of its lists, and of its approximate rows */
 #define TILE 96                 /* latents whose products lie in cache between two selections */
-#define CACHE (768u << 10)      /* bytes of x that stay in the second cache while a job uses them */
+#define CACHE (1152u << 10)     /* bytes of x of a job, which its latents are computed from again and again */
 #define CHECKED 64              /* when fast, one row in this many is looked at twice */
 #define WASTED 3                /* blocks mostly undecided before the screen is given up */
 
@@ -97,11 +97,40 @@ make_screen(struct encoder *enc, struct err *e)
 	return screen_new(&enc->screen, enc->model, enc->wt, kind, enc->simd, e);
 }
 
+/* Turns the weights, and makes the screen of them. */
+static int
+learn(struct encoder *enc, struct err *e)
+{
+	const struct sae *s = enc->model;
+	size_t n, bytes;
+
+	if (!enc->wt) {
+		if (size_mul(s->m, enc->width, &n) && size_mul(n, sizeof *enc->wt, &bytes))
+			enc->wt = mem_alloc(bytes);
+		if (!enc->wt)
+			return err_memory(e, "encoder", (unsigned long long)s->m * enc->width * sizeof *enc->wt);
+	}
+	dot_weights(enc->wt, s->W_enc, s->d, s->m);
+	screen_free(enc->screen);
+	enc->screen = NULL;
+	enc->misses = 0;
+	enc->ready = false;
+	if (make_screen(enc, e))
+		return e->code;
+	enc->learned = true;
+	return 0;
+}
+
+void
+encoder_renew(struct encoder *enc)
+{
+	enc->learned = false;
+}
+
 struct encoder *
 encoder_new_way(const struct sae *model, struct pool *pool, const struct simd *simd, enum encode_way way, struct err *e)
 {
 	struct encoder *enc = calloc(1, sizeof *enc);
-	size_t n, bytes;
 
 	if (enc)
 		enc->room = calloc(pool_threads(pool), sizeof *enc->room);
@@ -115,18 +144,6 @@ encoder_new_way(const struct sae *model, struct pool *pool, const struct simd *s
 	enc->simd = simd;
 	enc->way = way;
 	enc->width = dot_width(model->d);
-	if (size_mul(model->m, enc->width, &n) && size_mul(n, sizeof *enc->wt, &bytes))
-		enc->wt = mem_alloc(bytes);
-	if (!enc->wt) {
-		err_memory(e, "encoder", (unsigned long long)model->m * enc->width * sizeof *enc->wt);
-		encoder_free(enc);
-		return NULL;
-	}
-	dot_weights(enc->wt, model->W_enc, model->d, model->m);
-	if (make_screen(enc, e)) {
-		encoder_free(enc);
-		return NULL;
-	}
 	return enc;
 }
 
@@ -215,7 +232,7 @@ prepare(struct encoder *enc, size_t k, struct err *e)
 {
 	const struct sae *s = enc->model;
 	bool screened = screens(enc, k), ok = true;
-	size_t wide = k + k / 4 + 8, codes, n;
+	size_t wide = k + k / 4 + 8, codes, threads, a, n;
 	unsigned t;
 
 	forget(enc);
@@ -224,20 +241,25 @@ prepare(struct encoder *enc, size_t k, struct err *e)
 	enc->most = s->m / 4 > 8 * k + 1024 && k ? 8 * k + 1024 : s->m / 4;
 	codes = enc->stride * (sizeof *enc->idx + sizeof *enc->val);
 	n = rows_for(codes);
-	if (screened && rows_for(screen_cols(enc->screen) * sizeof(float)) < n)
-		n = rows_for(screen_cols(enc->screen) * sizeof(float));
+	threads = pool_threads(enc->pool);
+	a = threads * (most_each(enc) + BYTE_ROWS);
+	if (screened && screen_wants_rows(enc->screen)) {
+		if (rows_for(screen_cols(enc->screen) * sizeof(float)) < n)
+			n = rows_for(screen_cols(enc->screen) * sizeof(float));
+		a = n;
+	}
 	enc->rows = n;
 	if (mat_resize(&enc->x, n + BYTE_ROWS, enc->width, "encoder", e) || mat_resize(&enc->redo, n, enc->width, "encoder", e))
 		return e->code;
-	if (screened && (mat_resize(&enc->a, n + BYTE_ROWS, screen_cols(enc->screen), "encoder", e) ||
-	                 screen_rows_new(&enc->seen, n, s->d, pool_threads(enc->pool), e)))
+	if (screened && (mat_resize(&enc->a, a, screen_cols(enc->screen), "encoder", e) ||
+	                 screen_rows_new(&enc->seen, n, s->d, (unsigned)threads, e)))
 		return e->code;
 	enc->seen.x = enc->x.data;
 	enc->row_of = mem_alloc(n * sizeof *enc->row_of);
 	enc->count = mem_alloc(n * sizeof *enc->count);
 	enc->idx = mem_alloc(n * enc->stride * sizeof *enc->idx);
 	enc->val = mem_alloc(n * enc->stride * sizeof *enc->val);
-	for (t = 0; t < pool_threads(enc->pool); t++)
+	for (t = 0; t < threads; t++)
 		ok = ok && room_new(enc, &enc->room[t], wide < s->m ? wide : s->m);
 	if (!enc->row_of || !enc->count || !enc->idx || !enc->val || !ok)
 		return err_memory(e, "encoder", n * codes);
@@ -393,24 +415,52 @@ run_all(struct part *b)
 
 /* ---- screened ---- */
 
+/* The approximate rows of a group, by its thread, and what comes of them. */
+static void
+screen_job(void *arg, size_t job, unsigned thread)
+{
+	struct part *b = arg;
+	struct encoder *enc = b->enc;
+	float *a = enc->a.data + thread * (most_each(enc) + BYTE_ROWS) * enc->a.cols;
+
+	screen_product(enc->screen, &enc->seen, job * b->each, end_of(b, job), 0, enc->model->m, a);
+	certify(enc, job * b->each, end_of(b, job), a, thread);
+}
+
+/* Those of a whole block, some latents by each job. */
 static void
 product_job(void *arg, size_t job, unsigned thread)
 {
 	struct part *b = arg;
-	struct encoder *enc = b->enc;
-	size_t group = job / b->splits, from = job % b->splits * b->latents, m = enc->model->m;
+	size_t from = job * b->latents, m = b->enc->model->m;
 
 	(void)thread;
-	screen_product(enc->screen, &enc->seen, group * b->each, end_of(b, group), from,
-	               from + b->latents < m ? from + b->latents : m, enc->a.data);
+	screen_product(b->enc->screen, &b->enc->seen, 0, b->rows, from, from + b->latents < m ? from + b->latents : m, b->enc->a.data);
 }
 
 static void
 certify_job(void *arg, size_t job, unsigned thread)
 {
 	struct part *b = arg;
+	size_t first = job * b->each;
 
-	certify(b->enc, job * b->each, end_of(b, job), thread);
+	certify(b->enc, first, end_of(b, job), b->enc->a.data + first * b->enc->a.cols, thread);
+}
+
+/* A BLAS wants many rows at once; and when rows are few, threads share latents. */
+static void
+screen_apart(struct part *b)
+{
+	size_t threads = pool_threads(b->enc->pool), cuts;
+	struct part rest = *b;
+
+	if (screen_wants_rows(b->enc->screen))
+		b->latents = SCREEN_CUT;
+	cuts = (b->enc->model->m + b->latents - 1) / b->latents;
+	pool_run(b->enc->pool, product_job, b, cuts);
+	if (b->splits > 1)
+		rest.each = (b->rows + threads - 1) / threads;
+	pool_run(b->enc->pool, certify_job, &rest, groups(&rest));
 }
 
 /* When fast: the codes of a row, kept before all its latents were looked at,
@@ -472,18 +522,13 @@ static int
 run_screened(struct part *b, struct err *e)
 {
 	struct encoder *enc = b->enc;
-	struct part again, product = *b, rest = *b;
+	struct part again;
 	size_t n;
 
-	if (screen_wants_rows(enc->screen)) {
-		product.each = b->rows;
-		product.latents = SCREEN_CUT;
-		product.splits = (enc->model->m + SCREEN_CUT - 1) / SCREEN_CUT;
-	}
-	pool_run(enc->pool, product_job, &product, groups(&product) * product.splits);
-	if (b->splits > 1) /* few rows: each job some of them, with all their latents */
-		rest.each = (b->rows + pool_threads(enc->pool) - 1) / pool_threads(enc->pool);
-	pool_run(enc->pool, certify_job, &rest, groups(&rest));
+	if (b->splits > 1 || screen_wants_rows(enc->screen))
+		screen_apart(b);
+	else
+		pool_run(enc->pool, screen_job, b, groups(b));
 	n = gather_again(enc, b);
 	enc->misses = n > b->rows / 2 ? enc->misses + 1 : 0;
 	if (!n)
@@ -594,7 +639,7 @@ encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, s
 {
 	size_t at, rows;
 
-	if (csr_resize(z, n, enc->model->m, 0, e) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
+	if (csr_resize(z, n, enc->model->m, 0, e) || (!enc->learned && learn(enc, e)) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
 		return e->code;
 	for (at = 0; at < n; at += rows) {
 		rows = n - at < enc->rows ? n - at : enc->rows;

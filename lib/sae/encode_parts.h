@@ -35,6 +35,7 @@ struct encoder {
 	enum encode_way way;
 	bool fast;
 	size_t width;          /* of rows: d in whole lanes */
+	bool learned;          /* the next two are of the weights as they are */
 	float *wt;             /* [m,width] W_enc turned */
 	struct screen *screen; /* NULL: all latents */
 	unsigned misses;       /* blocks that the screen left mostly undecided */
@@ -44,7 +45,8 @@ struct encoder {
 	size_t k, rows;
 	size_t stride;         /* of a row's list */
 	size_t most;           /* latents that a row may want in the second round */
-	struct mat x, redo, a; /* [rows,width] twice, [rows,cols] */
+	struct mat x, redo;    /* [rows,width] */
+	struct mat a;          /* approximate rows: of a block, or of each thread's group */
 	size_t *row_of;        /* [rows] whose row redo[i] is */
 	struct screen_rows seen;
 	uint32_t *idx, *count; /* lists of codes [rows][stride]; how many */
@@ -53,9 +55,9 @@ struct encoder {
 	struct encode_counts counts;
 };
 
-/* The screened way for rows first..end-1 of a block whose approximate rows are
- * in enc->a: their lists and counts, UNDECIDED where it could not tell. */
-void certify(struct encoder *enc, size_t first, size_t end, unsigned thread);
+/* The screened way for rows first..end-1 of a block, a [.,cols] their
+ * approximate rows: their lists and counts, UNDECIDED where it could not tell. */
+void certify(struct encoder *enc, size_t first, size_t end, const float *a, unsigned thread);
 
 /* Codes as p says: thresholds applied to n values p of latents from.. */
 static inline float

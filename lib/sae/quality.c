@@ -50,6 +50,7 @@ quality_init(struct quality *q, const struct sae *model, const size_t *ks, size_
 void
 quality_reset(struct quality *q)
 {
+	encoder_renew(q->encoder);
 	memset(q->levels, 0, sizeof q->levels);
 	memset(q->x_sum, 0, QUALITY_PARTS * q->model->d * sizeof *q->x_sum);
 	memset(q->fired, 0, nlevels(q) * q->model->m * sizeof *q->fired);

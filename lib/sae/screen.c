@@ -284,7 +284,7 @@ product_bytes(const struct screen *s, const struct screen_rows *w, size_t first,
 	for (at = from; at < to; at += cols) {
 		cols = to - at < BAND ? to - at : BAND;
 		s->simd->byte_tile(&b, first, rows, s->w + at * s->width, cols, s->scale + at, s->bias + at,
-		                   a + first * s->cols + at, s->cols);
+		                   a + at, s->cols);
 	}
 }
 
@@ -296,9 +296,9 @@ product_blas(const struct screen *s, const struct screen_rows *w, size_t first, 
 	for (at = from; at < to; at += cols) {
 		cols = to - at < 2 * SCREEN_CUT ? to - at : SCREEN_CUT;
 		blas_gemm(end - first, cols, s->d, w->x + first * w->width, w->width, s->model->W_enc + at, s->m,
-		          a + first * s->cols + at, s->cols);
+		          a + at, s->cols);
 		for (r = first; r < end; r++)
-			s->simd->add(a + r * s->cols + at, s->model->b_enc + at, cols);
+			s->simd->add(a + (r - first) * s->cols + at, s->model->b_enc + at, cols);
 	}
 }
 

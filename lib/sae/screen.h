@@ -64,9 +64,9 @@ void screen_rows_free(struct screen_rows *w);
  * length of NaN: it has to be done without. */
 void screen_take(const struct screen *s, struct screen_rows *w, size_t first, size_t end, unsigned thread);
 
-/* a[r*cols + j] for rows first..end-1 and latents from..to-1, `from` a multiple
- * of SCREEN_CUT and `to` another or m. first is a multiple of BYTE_ROWS, and up
- * to BYTE_ROWS - 1 rows behind the last are overwritten. */
+/* a[(r - first)*cols + j] for rows first..end-1 and latents from..to-1, `from` a
+ * multiple of SCREEN_CUT and `to` another or m. first is a multiple of BYTE_ROWS,
+ * and up to BYTE_ROWS - 1 rows behind the last are overwritten. */
 void screen_product(const struct screen *s, const struct screen_rows *w, size_t first, size_t end, size_t from, size_t to, float *a);
 
 /* u[0..n-1] of latents from.. of row r, whose a is at a[from]. */

@@ -16,7 +16,7 @@
 
 #include "sae/simd.h"
 
-#define SELECT_SLACK 128 /* candidates beyond 2k before they are thinned out */
+#define SELECT_SLACK 256 /* candidates beyond 2k before they are thinned out */
 #define SELECT_ROOM(k, piece) (2 * (size_t)(k) + SELECT_SLACK + (size_t)(piece) + 16)
 
 struct list {

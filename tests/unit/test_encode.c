@@ -480,6 +480,39 @@ test_frames(void)
 	sae_free(&s);
 }
 
+/* Weights that change are noticed when that is said. */
+static void
+test_renew(void)
+{
+	enum { N = 30, D = 20, M = 640, K = 9 };
+	struct encode_counts c;
+	struct encoder *enc;
+	struct csr a, b, z = {0};
+	struct rng r;
+	struct sae s;
+	float *x = need(N * D * 4);
+
+	rng_seed(&r, 8, 0);
+	s = hard_model(&r, EVEN, D, M);
+	normals(&r, x, N * D);
+	enc = encoder_new(&s, pool, tables[0], &err);
+	check(!enc);
+	a = codes_of(&s, tables[0], ENCODE_ALL, x, N, K, &c);
+	check(encode(enc, x, N, K, &z, &err));
+	tap_ok(same(&a, &z), "an encoder gives the codes of its model");
+	normals(&r, s.W_enc, D * M);
+	b = codes_of(&s, tables[0], ENCODE_ALL, x, N, K, &c);
+	encoder_renew(enc);
+	check(encode(enc, x, N, K, &z, &err));
+	tap_ok(!same(&a, &b) && same(&b, &z), "and those of other weights once it is told");
+	encoder_free(enc);
+	csr_free(&a);
+	csr_free(&b);
+	csr_free(&z);
+	mem_free(x);
+	sae_free(&s);
+}
+
 /* What is kept when fast has the right values, and nearly all is found. */
 static void
 test_fast(void)
@@ -547,6 +580,7 @@ main(void)
 	test_million();
 	test_topk();
 	test_frames();
+	test_renew();
 	test_fast();
 	pool_free(pool);
 	return tap_done();
