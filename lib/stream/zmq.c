@@ -16,7 +16,9 @@
  * Credit, and not the high-water marks, slows a writer down: libzmq stops
  * reading from a connection whose queue is full, then misses the heartbeats
  * that wait behind the data and drops the connection of a reader that is only
- * slow. CREDIT is the most that never fills a queue of HIGH_WATER.
+ * slow. CREDIT is the most that never fills a queue of HIGH_WATER. Of it a
+ * writer spends all on small frames only, whose waking of threads is what
+ * costs: beyond FRAMES_AHEAD frames, BYTES_AHEAD bytes.
  *
  * A connection that breaks after the hellos is never mended: frames under way
  * are lost with it, so both sides fail. Heartbeats find a frozen or vanished
@@ -34,8 +36,10 @@
 #include "stream/transport.h"
 #include "stream/zsock.h"
 
-#define HIGH_WATER 4
-#define CREDIT 3        /* libzmq counts what was read in steps of HIGH_WATER / 2 */
+#define HIGH_WATER 16
+#define CREDIT 9        /* libzmq counts what was read in steps of HIGH_WATER / 2 */
+#define FRAMES_AHEAD 3
+#define BYTES_AHEAD (4 << 20)
 #define SLICE_MS 250    /* the longest wait that does not look at opts.stop */
 #define RETRY_MS 10
 #define REOPEN_MS 100
@@ -63,7 +67,10 @@ struct link {
 	bool lost;         /* and the peer has gone since */
 	bool over;         /* the end of input was sent, or received */
 	bool done;         /* writer: and acknowledged */
-	uint64_t credit;   /* writer: messages that may be sent */
+	uint64_t credit;   /* writer: messages that may be under way */
+	size_t sizes[CREDIT]; /* of those that are: number n at n % CREDIT */
+	uint64_t sent, taken; /* their numbers: taken <= n < sent */
+	size_t bytes;      /* and the sum */
 	bool told_wait, told_busy, told_stranger, told_key;
 };
 
@@ -287,7 +294,7 @@ static void
 link_up(struct link *l, const struct hello *h)
 {
 	l->linked = true;
-	l->credit = h->credit;
+	l->credit = h->credit < CREDIT ? h->credit : CREDIT;
 	zsock_linger(&l->z, LINGER_MS);
 	/* what lays frames out looks here: rows are split to suit the reader */
 	if (l->writer && h->max < l->base.opts.max_frame)
@@ -433,21 +440,32 @@ is_peer(const struct link *l, const struct zsource *from)
 	return !l->z.address.bound || (from->id_bytes == l->id_bytes && !memcmp(from->id, l->id, l->id_bytes));
 }
 
-/* The peer's next message: 1, 0 when there is none now, -1. */
+/* What has come from the peer: 1, 0 when nothing has, -1. */
 static int
-peer_message(struct link *l, zmq_msg_t *m, struct err *e)
+take_message(struct link *l, zmq_msg_t *m, struct err *e)
 {
 	struct zsource from;
 	int r;
 
-	watch(l);
 	while ((r = zsock_recv(&l->z, &from, m, e)) > 0 && !is_peer(l, &from))
 		turn_away(l, &from, m);
-	if (r > 0 && from.parts) {
-		err_set(e, CODE_PROTOCOL, "%s: a message of several parts; one frame is one part", l->base.name);
-		return -1;
-	}
-	if (r || !l->lost)
+	if (r <= 0 || !from.parts)
+		return r;
+	err_set(e, CODE_PROTOCOL, "%s: a message of several parts; one frame is one part", l->base.name);
+	return -1;
+}
+
+/* The peer's next message: 1, 0 when there is none now, -1. Only when nothing
+ * came is it worth the system calls to ask whether the peer is still there. */
+static int
+peer_message(struct link *l, zmq_msg_t *m, struct err *e)
+{
+	int r = take_message(l, m, e);
+
+	if (r)
+		return r;
+	watch(l);
+	if (!l->lost || (r = take_message(l, m, e)))
 		return r;
 	gone(l, e);
 	return -1;
@@ -462,31 +480,40 @@ read_word(struct link *l, struct err *e)
 
 	zmq_msg_init(&m);
 	r = peer_message(l, &m, e);
-	if (r > 0 && message_is(&m, "more")) {
-		l->credit++;
+	if (r > 0 && message_is(&m, "more") && l->taken < l->sent) {
+		l->bytes -= l->sizes[l->taken++ % CREDIT];
 	} else if (r > 0 && l->over && message_is(&m, "done")) {
 		l->done = true;
 	} else if (r > 0) {
-		err_set(e, CODE_PROTOCOL, "%s: the reader said neither more nor done", l->base.name);
+		err_set(e, CODE_PROTOCOL, "%s: the reader said neither more nor done, or more of what it did not get", l->base.name);
 		r = -1;
 	}
 	zmq_msg_close(&m);
 	return r;
 }
 
+static bool
+may_send(const struct link *l, size_t size)
+{
+	uint64_t ahead = l->sent - l->taken;
+
+	return ahead < l->credit && (ahead < FRAMES_AHEAD || l->bytes + size <= BYTES_AHEAD);
+}
+
 /* Even with credit at hand what came is read first: that is how a reader that
  * went away is noticed. */
 static int
-take_credit(struct link *l, struct err *e)
+take_credit(struct link *l, size_t size, struct err *e)
 {
 	int r;
 
-	while ((r = read_word(l, e)) > 0 || (!r && !l->credit))
+	while ((r = read_word(l, e)) > 0 || (!r && !may_send(l, size)))
 		if (!r && zsock_nap(&l->z, SLICE_MS, true, e))
 			return e->code;
 	if (r < 0)
 		return e->code;
-	l->credit--;
+	l->sizes[l->sent++ % CREDIT] = size;
+	l->bytes += size;
 	return 0;
 }
 
@@ -525,7 +552,7 @@ link_send(struct transport *base, struct iovec *iov, size_t n, struct err *e)
 	if (size > base->opts.max_frame)
 		return err_set(e, CODE_DATA, "%s: a frame of %zu bytes; the link's limit is %" PRIu64 ", raise --max-frame on both sides or use smaller batches",
 		               base->name, size, base->opts.max_frame);
-	if (take_credit(l, e))
+	if (take_credit(l, size, e))
 		return e->code;
 	return frame_out(l, iov, n, size, e);
 }
@@ -538,7 +565,7 @@ link_finish(struct transport *base, struct err *e)
 
 	if (!l->writer || l->done)
 		return 0;
-	if (!l->over && (take_credit(l, e) || frame_out(l, NULL, 0, 0, e)))
+	if (!l->over && (take_credit(l, 0, e) || frame_out(l, NULL, 0, 0, e)))
 		return e->code;
 	l->over = true;
 	while (!l->done) {

@@ -8,6 +8,9 @@
 #include "base/mem.h"
 
 #define SPARE (64 << 10) /* so that a frame just too large is refused by name */
+/* Within one machine what is under way should stay in the cache. Beyond it the
+ * kernel knows better: what a long line holds differs by its length. */
+#define LOCAL_SNDBUF (512 << 10)
 
 int
 zsock_fail(const struct zsock *z, int code, const char *what, struct err *e)
@@ -23,7 +26,8 @@ static const struct { int name, value; } options[] = {
 	{ZMQ_IMMEDIATE, 0},
 	{ZMQ_HANDSHAKE_IVL, 10000},
 	{ZMQ_HEARTBEAT_IVL, 2000}, {ZMQ_HEARTBEAT_TIMEOUT, 6000}, {ZMQ_HEARTBEAT_TTL, 6000},
-	{ZMQ_RECONNECT_IVL, 100}, {ZMQ_RECONNECT_IVL_MAX, 5000},
+	/* doubled each time: who starts a moment before the other side waits little */
+	{ZMQ_RECONNECT_IVL, 20}, {ZMQ_RECONNECT_IVL_MAX, 5000},
 	{ZMQ_TCP_KEEPALIVE, 1}, {ZMQ_TCP_KEEPALIVE_IDLE, 60}, {ZMQ_TCP_KEEPALIVE_INTVL, 10}, {ZMQ_TCP_KEEPALIVE_CNT, 3},
 };
 
@@ -39,7 +43,7 @@ set_options(struct zsock *z)
 {
 	uint64_t most = z->max_message;
 	int64_t max = most < INT64_MAX - SPARE ? (int64_t)most + SPARE : -1;
-	int one = 1;
+	int one = 1, local = LOCAL_SNDBUF;
 	size_t i;
 
 	for (i = 0; i < sizeof options / sizeof *options; i++)
@@ -49,6 +53,8 @@ set_options(struct zsock *z)
 	    zmq_setsockopt(z->socket, ZMQ_RCVHWM, &z->high_water, sizeof z->high_water))
 		return -1;
 	if (z->address.bound && zmq_setsockopt(z->socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one))
+		return -1;
+	if (z->address.local && zmq_setsockopt(z->socket, ZMQ_SNDBUF, &local, sizeof local))
 		return -1;
 	if (z->address.v6 && zmq_setsockopt(z->socket, ZMQ_IPV6, &one, sizeof one))
 		return -1;

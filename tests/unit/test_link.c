@@ -890,7 +890,9 @@ struct raw {
 	const char *frame; /* sent after the hello */
 	size_t size;       /* of it, padded with zeros */
 	bool parts;        /* as the first of two parts */
+	int times;         /* sent so often, 0 is 1 */
 	bool until_end;    /* read until an empty message comes, then leave */
+	int ahead;         /* frames that must come before the first "more" */
 };
 
 static void
@@ -969,9 +971,21 @@ raw_end(const void *arg)
 	const struct raw *w = arg;
 	int fd = raw_connect(w->ep);
 	char c;
+	int i;
 
 	raw_message(fd, w->hello, strlen(w->hello), false);
 	raw_skip(fd); /* theirs */
+	for (i = 0; i < w->ahead; i++)
+		raw_skip(fd);
+	for (i = 0; i < w->ahead; i++)
+		raw_message(fd, "more", 4, false);
+	if (w->ahead) {
+		while (raw_skip(fd))
+			raw_message(fd, "more", 4, false);
+		raw_message(fd, "done", 4, false);
+	}
+	for (i = 1; i < w->times; i++)
+		raw_message(fd, w->frame, strlen(w->frame), false);
 	if (w->frame) {
 		raw_message(fd, w->frame, w->size ? w->size : strlen(w->frame), w->parts);
 		if (w->parts)
@@ -990,7 +1004,7 @@ static void
 try_raw(struct raw w, enum transport_side side, int code, const char *says, const char *what)
 {
 	struct address a;
-	struct end d = {.side = side, .frames = 2, .size = 1000, .max_frame = 1 << 20, .timeout = 1};
+	struct end d = {.side = side, .frames = w.ahead ? 20 : 2, .size = 1000, .max_frame = 1 << 20, .timeout = 1};
 	struct child cd, cw;
 
 	d.ep = fresh(&a, false)->bound;
@@ -1018,16 +1032,22 @@ try_raws(void)
 	        "before it acknowledged the end", "a reader that takes the end and goes");
 	try_raw((struct raw){.hello = "msae/1 reader 1 1000000", .frame = "done"}, TRANSPORT_OUT, CODE_PROTOCOL,
 	        "neither more nor done", "done before the end");
+	try_raw((struct raw){.hello = "msae/1 reader 9 1000000", .frame = "more", .times = 20}, TRANSPORT_OUT, CODE_PROTOCOL,
+	        "neither more nor done", "a reader that takes more than was sent");
+	/* waits for its credit to be used up before it answers */
+	try_raw((struct raw){.hello = "msae/1 reader 9 1000000", .ahead = 9}, TRANSPORT_OUT, 0, NULL, "small frames go out as far ahead as is granted");
+	try_raw((struct raw){.hello = "msae/1 reader 1000 1000000", .ahead = 9}, TRANSPORT_OUT, 0, NULL, "and are when more is granted than anybody uses");
 }
 
 /* ---- slow things, while the rest runs ---- */
 
 struct slow {
-	struct address a[4];
+	struct address a[5];
 	struct end lazy_r, lazy_w;     /* longer away than the heartbeats wait */
+	struct end small_r, small_w;   /* the same, frames that all wait in libzmq's queue */
 	struct end frozen_r, left_w, frozen_w, left_r;
 	struct end alone;
-	struct child clr, clw, cfr, clf, cfw, clg, calone;
+	struct child clr, clw, csr, csw, cfr, clf, cfw, clg, calone;
 };
 
 static void
@@ -1035,6 +1055,8 @@ begin_slow(struct slow *s)
 {
 	s->lazy_r = (struct end){.side = TRANSPORT_IN, .ep = fresh(&s->a[0], false)->bound, .frames = 12, .size = 2 << 20, .nap_ms = 9500};
 	s->lazy_w = (struct end){.side = TRANSPORT_OUT, .ep = s->a[0].plain, .frames = 12, .size = 2 << 20};
+	s->small_r = (struct end){.side = TRANSPORT_IN, .ep = fresh(&s->a[4], false)->bound, .frames = 40, .size = 1000, .nap_ms = 9500};
+	s->small_w = (struct end){.side = TRANSPORT_OUT, .ep = s->a[4].plain, .frames = 40, .size = 1000};
 	s->frozen_r = (struct end){.side = TRANSPORT_IN, .ep = fresh(&s->a[1], false)->bound, .frames = 1, .size = 9, .last = HANG};
 	s->left_w = (struct end){.side = TRANSPORT_OUT, .ep = s->a[1].plain, .frames = 9, .size = 9};
 	s->left_r = (struct end){.side = TRANSPORT_IN, .ep = fresh(&s->a[2], true)->bound, .frames = 9, .size = 9};
@@ -1042,6 +1064,8 @@ begin_slow(struct slow *s)
 	s->alone = (struct end){.side = TRANSPORT_OUT, .ep = fresh(&s->a[3], false)->plain, .timeout = 6};
 	s->clr = begin_end(&s->lazy_r);
 	s->clw = begin_end(&s->lazy_w);
+	s->csr = begin_end(&s->small_r);
+	s->csw = begin_end(&s->small_w);
 	s->cfr = begin_end(&s->frozen_r);
 	s->clf = begin_end(&s->left_w);
 	s->clg = begin_end(&s->left_r);
@@ -1072,6 +1096,8 @@ end_slow(struct slow *s)
 	join(&s->cfw);
 	ends_with(&s->clw, 0, NULL, "a reader that is only slow: all sent");
 	ends_with(&s->clr, 0, NULL, "a reader that is only slow: all there");
+	ends_with(&s->csw, 0, NULL, "a reader slow on small frames: all sent");
+	ends_with(&s->csr, 0, NULL, "a reader slow on small frames: all there");
 }
 
 /* Processes that were killed leave sockets and locks. */
