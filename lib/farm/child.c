@@ -70,7 +70,7 @@ child_start(struct child *c, char *const argv[], struct err *e)
 	int in[2], out[2], r;
 	char name[200];
 
-	c->feed.len = c->fed = c->got.len = c->start = 0;
+	c->nfeed = c->got.len = c->start = 0;
 	c->scan = (struct mp_scan){0};
 	c->answers = 0;
 	if (make_pipe(in, 1))
@@ -94,18 +94,34 @@ child_start(struct child *c, char *const argv[], struct err *e)
 	return err_sys(e, CODE_NOINPUT, "%s: cannot run", text_printable(name, sizeof name, argv[0], strlen(argv[0])));
 }
 
+/* n bytes of feed are out; a piece of none goes too. */
+static void
+advance(struct child *c, size_t n)
+{
+	size_t i = 0;
+
+	for (; i < c->nfeed && n >= c->feed[i].iov_len; i++)
+		n -= c->feed[i].iov_len;
+	c->nfeed -= i;
+	memmove(c->feed, c->feed + i, c->nfeed * sizeof *c->feed);
+	if (!c->nfeed)
+		return;
+	c->feed[0].iov_base = (char *)c->feed[0].iov_base + n;
+	c->feed[0].iov_len -= n;
+}
+
 bool
 child_write(struct child *c)
 {
 	ssize_t w;
 
-	while (c->fed < c->feed.len) {
-		w = write(c->in, c->feed.data + c->fed, c->feed.len - c->fed);
-		if (w > 0)
-			c->fed += (size_t)w;
-		else if (w < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	while (c->nfeed) {
+		w = writev(c->in, c->feed, (int)c->nfeed);
+		if (w >= 0)
+			advance(c, (size_t)w);
+		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return true;
-		else if (w < 0 && errno != EINTR)
+		else if (errno != EINTR)
 			return false;
 	}
 	return true;
@@ -199,6 +215,5 @@ void
 child_free(struct child *c)
 {
 	child_end(c, 0);
-	buf_free(&c->feed);
 	buf_free(&c->got);
 }

@@ -9,16 +9,20 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "stream/mp.h"
 
+#define CHILD_PIECES 3
+
 struct child {
 	pid_t pid;        /* 0: none */
 	int in, out;      /* our ends */
-	struct buf feed;  /* what it is given; fill it when `fed` has reached its len */
-	size_t fed;
+	/* what it is given, in the caller's memory; set it when nfeed is 0 */
+	struct iovec feed[CHILD_PIECES];
+	size_t nfeed;
 	struct buf got;   /* from `start` on not yet taken */
 	size_t start;
 	struct mp_scan scan;

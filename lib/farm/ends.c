@@ -58,6 +58,7 @@ struct reader {
 	struct ends *d;
 	struct course *course; /* that is being read */
 	uint64_t courses, job;
+	struct frame_packed packed;
 	struct err *e;
 };
 
@@ -80,14 +81,43 @@ begin_course(struct reader *r, const struct frame *f)
 	return 0;
 }
 
+/* The message that asks for it: the frame as the first of a stream, and what
+ * the end of that stream says. Of a head only that it is wanted: it goes ahead,
+ * in a message of its own. */
+static int
+pack_work(struct reader *r, struct item *it, const struct frame *f)
+{
+	struct message work = {.type = MESSAGE_WORK, .run = r->d->run, .number = it->job, .extra = it->course->number};
+	struct message_counts counts = {.frames = f->kind == FRAME_ROWS, .rows = f->kind == FRAME_ROWS ? f->n : 0};
+	struct iovec *iov;
+	unsigned char *p;
+	size_t n, i;
+
+	if (it->kind == ITEM_HEAD)
+		return message_pack(&it->work, &work, r->e);
+	if (f->kind == FRAME_ROWS ? frame_pack_rows(&r->packed, f, 0, f->row, 0, f->n, r->e) : frame_pack_bytes(&r->packed, f->bytes, f->size, r->e))
+		return r->e->code;
+	iov = frame_packed_iov(&r->packed, &n);
+	if (parcel_new(&it->work, MESSAGE_HEADER + MESSAGE_COUNTS + r->packed.size, r->e))
+		return r->e->code;
+	p = parcel_data(&it->work) + MESSAGE_HEADER + MESSAGE_COUNTS;
+	for (i = 0; i < n; p += iov[i++].iov_len)
+		memcpy(p, iov[i].iov_base, iov[i].iov_len);
+	p = parcel_data(&it->work);
+	if (counts.frames)
+		counts.sum = frame_hash(p + MESSAGE_HEADER + MESSAGE_COUNTS, r->packed.size);
+	message_header(p, &work);
+	message_counts(p + MESSAGE_HEADER, &counts);
+	return 0;
+}
+
 static int
 fill(struct reader *r, struct item *it, const struct frame *f)
 {
-	struct message work = {.type = MESSAGE_WORK, .body = f->bytes, .size = f->size};
 	int got;
 
 	it->job = r->job++;
-	it->in = frame_hash(f->bytes, f->size);
+	it->in = r->d->journal ? frame_hash(f->bytes, f->size) : 0;
 	it->seq = f->seq;
 	it->row = f->row;
 	it->n = f->n;
@@ -120,12 +150,7 @@ fill(struct reader *r, struct item *it, const struct frame *f)
 	}
 	if (it->answered)
 		return 0;
-	work.run = r->d->run;
-	work.number = it->job;
-	work.extra = it->course->number;
-	if (it->kind == ITEM_HEAD) /* the head itself goes ahead, in a message of its own */
-		work.size = 0;
-	if (message_pack(&it->work, &work, r->e))
+	if (pack_work(r, it, f))
 		return r->e->code;
 	it->packed = true;
 	return 0;
@@ -156,6 +181,7 @@ read_all(void *arg)
 	while ((got = stream_next(d->in, &f, r.e)) > 0 && !read_one(&r, f))
 		;
 	course_let_go(r.course);
+	frame_packed_free(&r.packed);
 	atomic_store(&d->read_over, true);
 	lane_shut(&d->read);
 	return NULL;

@@ -31,7 +31,7 @@ enum item_kind { ITEM_HEAD, ITEM_FRAME, ITEM_END, ITEM_PASS /* a frame between s
 struct item {
 	enum item_kind kind;
 	struct course *course; /* NULL: ITEM_PASS */
-	uint64_t job, in;      /* hash of what was read */
+	uint64_t job, in;      /* hash of what was read, for the journal */
 	uint64_t seq, row, n;  /* ITEM_FRAME, of rows: for messages */
 	bool packed;           /* work is there: the message that asks for it */
 	struct parcel work;

@@ -49,6 +49,22 @@ message_read(struct message *m, const unsigned char *p, size_t n)
 	return true;
 }
 
+void
+message_counts(unsigned char *p, const struct message_counts *c)
+{
+	put_u64(p, c->frames);
+	put_u64(p + 8, c->rows);
+	put_u64(p + 16, c->sum);
+}
+
+void
+message_read_counts(struct message_counts *c, const unsigned char *p)
+{
+	c->frames = get_u64(p);
+	c->rows = get_u64(p + 8);
+	c->sum = get_u64(p + 16);
+}
+
 int
 message_pack(struct parcel *p, const struct message *m, struct err *e)
 {

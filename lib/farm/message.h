@@ -11,6 +11,7 @@
 #include "stream/wire.h"
 
 #define MESSAGE_HEADER 32
+#define MESSAGE_COUNTS 24
 
 enum message_type {
 	/* of a worker */
@@ -23,11 +24,17 @@ enum message_type {
 	/* of the farm */
 	MESSAGE_WELCOME = 16, /* extra: largest message */
 	MESSAGE_HEAD,      /* number: stream; body: the head */
-	MESSAGE_WORK,      /* number: job; extra: stream; body: a frame, or none */
+	MESSAGE_WORK,      /* number: job; extra: stream; body: counts and a frame, or none */
 	MESSAGE_PONG,
 	MESSAGE_AGAIN,
 	MESSAGE_REFUSED,   /* extra: exit code; body: why */
 	MESSAGE_END        /* extra: 0 or exit code; body: why */
+};
+
+/* What an end mark says; in WORK, of the one behind the frame when that is a
+ * stream of its own. MESSAGE_COUNTS bytes. */
+struct message_counts {
+	uint64_t frames, rows, sum;
 };
 
 struct message {
@@ -41,6 +48,9 @@ struct message {
 bool message_read(struct message *m, const unsigned char *p, size_t n);
 /* The header of m into p[MESSAGE_HEADER]. */
 void message_header(unsigned char *p, const struct message *m);
+/* Counts into p[MESSAGE_COUNTS], and out of it. */
+void message_counts(unsigned char *p, const struct message_counts *c);
+void message_read_counts(struct message_counts *c, const unsigned char *p);
 /* A parcel of header and body. */
 int message_pack(struct parcel *p, const struct message *m, struct err *e);
 

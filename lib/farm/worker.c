@@ -37,8 +37,8 @@ struct task {
 	uint64_t run, number;
 	struct course *course;
 	struct parcel work;
-	const unsigned char *frame; /* in it; none: only the head is wanted */
-	size_t size;
+	size_t size;       /* of the frame in it; 0: only the head is wanted */
+	struct message_counts counts; /* of the end behind it */
 	bool fed;
 };
 
@@ -53,6 +53,9 @@ struct worker {
 	struct course *said;    /* whose made head was sent on this connection */
 	struct task tasks[TASKS]; /* in the order they are answered; the first ntasks */
 	size_t ntasks;
+	/* what the child is given; it may be answered before it is taken */
+	struct { struct course *course; struct parcel work; } feeding;
+	struct frame_packed end;
 	/* the answer that is coming */
 	bool head_came;
 	uint64_t frames, rows, sum;
@@ -64,7 +67,6 @@ struct worker {
 	bool told_waiting;
 	struct buf aligned;     /* a frame being looked at */
 	struct frame frame;
-	struct frame_packed packed;
 	struct worker_counts counts;
 	double counted;         /* up to when computing and waiting are */
 	struct err err;
@@ -111,6 +113,16 @@ let_go(struct course *c)
 }
 
 static void
+stop_feeding(struct worker *w)
+{
+	if (!w->feeding.course)
+		return;
+	let_go(w->feeding.course);
+	parcel_free(&w->feeding.work);
+	w->feeding.course = NULL;
+}
+
+static void
 drop_task(struct worker *w, size_t i)
 {
 	let_go(w->tasks[i].course);
@@ -128,12 +140,13 @@ worker_free(struct worker *w)
 		drop_task(w, w->ntasks - 1);
 	let_go(w->course);
 	let_go(w->said);
+	stop_feeding(w);
 	child_free(&w->child);
 	wire_close(w->wire, LINGER_MS);
 	buf_free(&w->answer);
 	buf_free(&w->aligned);
 	frame_free(&w->frame);
-	frame_packed_free(&w->packed);
+	frame_packed_free(&w->end);
 	free(w);
 }
 
@@ -210,10 +223,15 @@ on_work(struct worker *w, const struct message *m, struct parcel *p)
 
 	if (!w->course || w->course->run != m->run || w->course->number != m->extra || w->ntasks == TASKS)
 		return err_set(&w->err, CODE_PROTOCOL, "%s: sends frames without their head, or too many", wire_name(w->wire));
-	*t = (struct task){.run = m->run, .number = m->number, .course = w->course, .size = m->size};
+	if (m->size && m->size <= MESSAGE_COUNTS)
+		return err_set(&w->err, CODE_PROTOCOL, "%s: sends work that is no frame", wire_name(w->wire));
+	*t = (struct task){.run = m->run, .number = m->number, .course = w->course};
 	w->course->owners++;
 	parcel_share(&t->work, p);
-	t->frame = parcel_data(&t->work) + MESSAGE_HEADER;
+	if (m->size) {
+		message_read_counts(&t->counts, m->body);
+		t->size = m->size - MESSAGE_COUNTS;
+	}
 	w->ntasks++;
 	return 0;
 }
@@ -360,45 +378,29 @@ align(struct worker *w, const unsigned char *p, size_t n)
 	return frame_parse(&w->frame, w->aligned.data, n, &w->err);
 }
 
-static int
-append_packed(struct worker *w)
-{
-	size_t i, n;
-	struct iovec *iov = frame_packed_iov(&w->packed, &n);
-
-	for (i = 0; i < n; i++)
-		if (buf_append(&w->child.feed, iov[i].iov_base, iov[i].iov_len, &w->err))
-			return w->err.code;
-	return 0;
-}
-
-/* A task as a stream of its own: head, the frame as its first, end. */
+/* A task as a stream of its own: head, the frame as its first, end. The frame
+ * goes on as it came; the child checks it. */
 static int
 feed(struct worker *w, struct task *t)
 {
-	struct buf *b = &w->child.feed;
-	uint64_t frames = 0, rows = 0, sum = 0;
+	struct child *c = &w->child;
+	struct iovec *end;
+	size_t n;
 
-	b->len = w->child.fed = 0;
-	if (buf_append(b, t->course->head.data, t->course->head.len, &w->err))
+	if (frame_pack_end(&w->end, t->counts.frames, t->counts.rows, t->counts.sum, &w->err))
 		return w->err.code;
-	if (t->size) {
-		if (align(w, t->frame, t->size))
-			return err_add(&w->err, "%s: frame from the farm", wire_name(w->wire));
-		if (w->frame.kind == FRAME_ROWS) {
-			if (frame_pack_rows(&w->packed, &w->frame, 0, w->frame.row, 0, w->frame.n, &w->err))
-				return w->err.code;
-			frames = 1;
-			rows = w->frame.n;
-			sum = frame_packed_hash(&w->packed);
-		} else if (frame_pack_bytes(&w->packed, t->frame, t->size, &w->err)) {
-			return w->err.code;
-		}
-		if (append_packed(w))
-			return w->err.code;
-	}
-	if (frame_pack_end(&w->packed, frames, rows, sum, &w->err) || append_packed(w))
-		return w->err.code;
+	stop_feeding(w);
+	parcel_share(&w->feeding.work, &t->work);
+	w->feeding.course = t->course;
+	t->course->owners++;
+	end = frame_packed_iov(&w->end, &n);
+	c->feed[0] = (struct iovec){t->course->head.data, t->course->head.len};
+	/* of the share, since short bytes are within the parcel itself */
+	c->feed[1] = (struct iovec){.iov_len = t->size};
+	if (t->size)
+		c->feed[1].iov_base = parcel_data(&w->feeding.work) + MESSAGE_HEADER + MESSAGE_COUNTS;
+	c->feed[2] = *end;
+	c->nfeed = CHILD_PIECES;
 	if (t == w->tasks)
 		w->begun = clock_now();
 	return 0;
@@ -527,7 +529,8 @@ serve_child(struct worker *w)
 	size_t i;
 
 	while (takes) {
-		if (w->child.fed == w->child.feed.len) {
+		if (!w->child.nfeed) {
+			stop_feeding(w);
 			for (i = 0; i < w->ntasks && w->tasks[i].fed; i++)
 				;
 			if (i == w->ntasks)
@@ -537,7 +540,7 @@ serve_child(struct worker *w)
 			w->tasks[i].fed = true;
 		}
 		takes = child_write(&w->child); /* when it does not, what it says tells why */
-		if (w->child.fed < w->child.feed.len)
+		if (w->child.nfeed)
 			break;
 	}
 	open = child_read(&w->child, &e);
@@ -602,7 +605,7 @@ static int
 turn(struct worker *w)
 {
 	struct pollfd fds[2] = {{.fd = w->child.out, .events = POLLIN}, {.fd = w->child.in, .events = POLLOUT}};
-	bool more = w->child.fed < w->child.feed.len, busy = w->ntasks > 0;
+	bool more = w->child.nfeed > 0, busy = w->ntasks > 0;
 	double t;
 
 	if (wire_wait(w->wire, fds, more ? 2 : 1, TURN_MS, &w->err))
