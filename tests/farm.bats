@@ -304,6 +304,22 @@ feed() {
 	same linked expected
 }
 
+@test "certificates of pyzmq, which are those of czmq, and ours for it" {
+	need_python
+	"$PYTHON" -c 'import zmq.auth' 2>/dev/null || skip "pyzmq is not installed"
+	cd "$T"
+	port
+	msae keygen ours >said
+	"$PYTHON" -c 'import zmq.auth; zmq.auth.create_certificates(".", "theirs"); print(*zmq.auth.load_certificate("ours_secret"))' >read
+	grep -qF "$(sed -n 's/.*secret-key = "\(.*\)"/\1/p' ours_secret | head -c 8)" read || problem "pyzmq reads $(cat read)"
+	chmod 600 theirs.key_secret
+	start link topk -k 2 -i "@tcp://127.0.0.1:$PORT" -o linked --keys ours_secret --peers theirs.key
+	ok "${EACH[@]}" -m "$BATS_FILE_TMPDIR/world/m.msae" -i "$BATS_FILE_TMPDIR/world/x.sae" -o "tcp://127.0.0.1:$PORT" --keys theirs.key_secret --peers ours
+	ends link 0
+	"${EACH[@]}" -m "$BATS_FILE_TMPDIR/world/m.msae" <"$BATS_FILE_TMPDIR/world/x.sae" | topk -k 2 >expected
+	same linked expected
+}
+
 @test "wrong keys, no keys, and secrets that others can read" {
 	cd "$T"
 	W=$BATS_FILE_TMPDIR/world

@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 /* S_ISVTX */
 #include "stream/zpath.h"
 
 #include <errno.h>
@@ -79,6 +80,29 @@ answers(const char *path)
 	return yes;
 }
 
+/* The directory of the socket, made for us alone when it is missing. Who may
+ * write to it may put another socket in the place of ours; in one like /tmp
+ * only the owner of a file may. */
+static int
+claim_directory(const struct zpath *p, struct err *e)
+{
+	char dir[ZADDRESS_PATH + 1];
+	const char *slash = strrchr(p->path, '/');
+	struct stat st;
+
+	snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - p->path) : 1, slash ? p->path : ".");
+	if (!*dir)
+		return 0; /* the root */
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_sys(e, CODE_UNAVAILABLE, "%s: cannot bind: cannot make the directory %s", p->name, dir);
+	if (stat(dir, &st))
+		return err_sys(e, CODE_UNAVAILABLE, "%s: cannot bind: %s", p->name, dir);
+	if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
+		return err_set(e, CODE_REFUSED, "%s: refused: anybody may write to the directory %s, and so take the socket's place; chmod 700 it, or name another",
+		               p->name, dir);
+	return 0;
+}
+
 int
 zpath_claim(struct zpath *p, const char *path, const char *name, struct err *e)
 {
@@ -86,7 +110,7 @@ zpath_claim(struct zpath *p, const char *path, const char *name, struct err *e)
 
 	p->path = path;
 	p->name = name;
-	if (take_lock(p, e))
+	if (claim_directory(p, e) || take_lock(p, e))
 		return e->code;
 	if (lstat(p->path, &st))
 		return errno == ENOENT ? 0 : err_sys(e, CODE_UNAVAILABLE, "%s: cannot bind", p->name);

@@ -1,6 +1,8 @@
 /* The path of a bound ipc socket. libzmq unlinks whatever is there, so two
  * servers would steal from each other: a lock file PATH.lock keeps them apart,
- * and what is no socket is left alone. Internal to this room. */
+ * and what is no socket is left alone. Its directory is made for the user alone
+ * (0700) where it is missing, and refused where anybody may write. Internal to
+ * this room. */
 #ifndef STREAM_ZPATH_H
 #define STREAM_ZPATH_H
 

@@ -862,6 +862,30 @@ try_paths(void)
 }
 
 static void
+try_directories(void)
+{
+	char made[90], ep[120];
+	struct stat st;
+	struct child c;
+
+	sprintf(made, "%s/made", dir);
+	sprintf(ep, "@ipc://%s/socket", made);
+	c = begin(open_only, ep);
+	ends_with(&c, CODE_UNAVAILABLE, "no writer came", "a directory that is missing is made");
+	tap_ok(!stat(made, &st) && (st.st_mode & 07777) == 0700, "for the user alone");
+	chmod(made, 0777);
+	c = begin(open_only, ep);
+	ends_with(&c, CODE_REFUSED, "anybody may write", "a directory where anybody may write");
+	chmod(made, 01777);
+	c = begin(open_only, ep);
+	ends_with(&c, CODE_UNAVAILABLE, "no writer came", "one like /tmp");
+	rmdir(made);
+	sprintf(ep, "@ipc://%s/more/socket", made);
+	c = begin(open_only, ep);
+	ends_with(&c, CODE_UNAVAILABLE, "cannot make the directory", "two that are missing");
+}
+
+static void
 try_after_kill(void)
 {
 	struct address a;
@@ -1142,6 +1166,7 @@ main(void)
 	try_in_use(false);
 	try_in_use(true);
 	try_paths();
+	try_directories();
 	try_after_kill();
 	try_raws();
 	end_slow(&slow);
