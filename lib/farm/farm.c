@@ -482,21 +482,24 @@ end_course(struct farm *f, const struct course *over)
 		}
 }
 
-static void
+/* True when something did: then there is room for what was read. */
+static bool
 let_leave(struct farm *f)
 {
+	bool any = false;
 	void *what;
 
 	for (;;) {
 		if (!f->leaving) {
 			if (!deal_leave(f->deal, &what))
-				return;
+				return any;
+			any = true;
 			f->leaving = what;
 			if (f->leaving->kind == ITEM_END)
 				end_course(f, f->leaving->course);
 		}
 		if (!lane_try_put(&f->ends.write, f->leaving))
-			return;
+			return any;
 		f->leaving = NULL;
 	}
 }
@@ -533,6 +536,7 @@ turn(struct farm *f)
 	struct deal_counts c;
 	double t = clock_now();
 	char bytes[256];
+	bool left;
 
 	deal_clock(f->deal, t);
 	if (hear(f) || take_items(f))
@@ -540,7 +544,7 @@ turn(struct farm *f)
 	deal_out(f);
 	if (f->err.code)
 		return -1;
-	let_leave(f);
+	left = let_leave(f);
 	if (f->opts.tick)
 		f->opts.tick(f->opts.arg);
 	c = deal_counts(f->deal);
@@ -560,7 +564,7 @@ turn(struct farm *f)
 	}
 	if (f->read_done && !c.window && !f->leaving)
 		return 1;
-	if (look_for_workers(f, t) || wire_wait(f->wire, &wake, 1, TURN_MS, &f->err))
+	if (look_for_workers(f, t) || wire_wait(f->wire, &wake, 1, left ? 0 : TURN_MS, &f->err))
 		return -1;
 	while (read(f->wake[0], bytes, sizeof bytes) > 0)
 		;

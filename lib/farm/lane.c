@@ -19,10 +19,10 @@ lane_free(struct lane *l)
 
 /* With the lock held. A pipe that is full wakes as well as one byte more. */
 static void
-changed(struct lane *l)
+changed(struct lane *l, bool wake)
 {
 	pthread_cond_broadcast(&l->changed);
-	if (l->wake >= 0)
+	if (wake && l->wake >= 0)
 		(void)!write(l->wake, "", 1);
 }
 
@@ -37,7 +37,7 @@ put(struct lane *l, void *p, bool wait)
 	done = l->n < LANE_DEPTH && !l->shut;
 	if (done) {
 		l->slots[(l->first + l->n++) % LANE_DEPTH] = p;
-		changed(l);
+		changed(l, wait && l->n == 1);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return done;
@@ -54,8 +54,8 @@ get(struct lane *l, bool wait)
 	if (l->n) {
 		p = l->slots[l->first];
 		l->first = (l->first + 1) % LANE_DEPTH;
+		changed(l, wait && l->n == LANE_DEPTH);
 		l->n--;
-		changed(l);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return p;
@@ -90,7 +90,7 @@ lane_shut(struct lane *l)
 {
 	pthread_mutex_lock(&l->lock);
 	l->shut = true;
-	changed(l);
+	changed(l, true);
 	pthread_mutex_unlock(&l->lock);
 }
 

@@ -1,6 +1,7 @@
 /* A short queue from one thread to another: what is put comes out in order.
- * The side that has a loop of its own tries, and is woken through a descriptor;
- * the side that has nothing else to do waits. */
+ * The side that has a loop of its own tries, until it has all that is there or
+ * no use for more, and is woken through a descriptor; the side that has nothing
+ * else to do waits. */
 #ifndef FARM_LANE_H
 #define FARM_LANE_H
 
@@ -18,7 +19,8 @@ struct lane {
 	void *slots[LANE_DEPTH];
 	size_t first, n;
 	bool shut; /* nothing more is put; who waits to put is turned away */
-	int wake;  /* a byte is written there at every change; or -1 */
+	int wake;  /* a byte is written there when the other side has put into an empty
+	            * lane, taken from a full one, or shut it; or -1 */
 };
 
 void lane_init(struct lane *l, int wake);
