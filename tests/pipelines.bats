@@ -77,6 +77,7 @@ n.testing.assert_allclose(more - x, n.tile(by, (500, 1)), rtol=0, atol=5e-6 * ab
 	rm out/part-1.sae # running it again makes what is missing
 	run -0 env K=12 "$(root)/examples/shards" m.msae 3 out x.npy
 	[[ -e out/part-1.sae ]]
+	run -64 env K=12 "$(root)/examples/shards" m.msae 2 out x.npy # would take parts of three for parts of two
 }
 
 @test "train: a model, names for its latents, and going on after a stop" {
