@@ -1,10 +1,19 @@
+#if defined(__linux__)
+#define _DEFAULT_SOURCE /* madvise, sbrk */
+#endif
 #include "base/mem.h"
 
 #if defined(__GLIBC__)
 #include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #endif
 #include <stdlib.h>
 #include <string.h>
+
+#define HEAP_AHEAD (96 << 20)
+#define HUGE_PAGE (2u << 20)
+#define KEEP_PROBE (1 << 20)
 
 bool
 size_mul(size_t a, size_t b, size_t *out)
@@ -140,8 +149,22 @@ mat_transpose(float *to, const float *from, size_t rows, size_t cols)
 void
 mem_keep_large(void)
 {
-#ifdef M_MMAP_THRESHOLD
+#if defined(M_MMAP_THRESHOLD) && defined(MADV_HUGEPAGE)
+	char *probe, *p, *end;
+
 	(void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
-	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 128 << 20);
+	/* one heap, and room on it that is not yet touched */
+	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_TOP_PAD, HEAP_AHEAD);
+	p = probe = malloc(KEEP_PROBE);
+	end = sbrk(0);
+	/* else another allocator has taken the place of the C library's */
+	if (p && end > p && end - p <= 2 * HEAP_AHEAD) {
+		p += -(uintptr_t)p % HUGE_PAGE;
+		if (p < end)
+			(void)madvise(p, (size_t)(end - p), MADV_HUGEPAGE);
+	}
+	free(probe);
 #endif
 }

@@ -21,10 +21,11 @@ bool size_add(size_t a, size_t b, size_t *out);
 void *mem_alloc(size_t n);
 void mem_free(void *p);
 
-/* Has the allocator keep freed blocks of up to 32 MiB, 64 MiB in all, instead
- * of giving them back at once: where blocks of a MiB come and go a thousand
- * times a second, their page faults cost more than copying them. For the whole
- * process; where the C library cannot, nothing. */
+/* Has the allocator keep freed blocks of up to 32 MiB, 128 MiB in all, instead
+ * of giving them back at once, in one heap of huge pages where the system has
+ * them: where blocks of a MiB come and go a thousand times a second, their page
+ * faults cost more than copying them. For the whole process, from its first
+ * thread before there are others; where the C library cannot, nothing. */
 void mem_keep_large(void);
 
 /* A growing byte buffer that never exceeds max bytes (0: no cap). data is
