@@ -106,9 +106,8 @@ start(struct run *r)
 	if (simd_pick(&simd, r->cpu, &r->err) || (s->path && model_load(&s->model, s->path, &r->err)) ||
 	    (s->concepts && queries_concepts(&s->f.queries, s->concepts, &r->err)) || (s->words && load_words(r)) || load_queries(r))
 		return r->err.code;
-	if (s->path && s->concepts && strcmp(s->model.sha256, s->f.queries.concepts.model))
-		return run_fail(r, CODE_DATA, "%s: names the latents of another model (%.12s...) than %s (%.12s...)", s->concepts,
-		                s->f.queries.concepts.model, s->path, s->model.sha256);
+	if (s->path && s->concepts && concepts_of_model(&s->f.queries.concepts, s->concepts, s->path, s->model.sha256, &r->err))
+		return r->err.code;
 	s->f.model = s->path ? &s->model : NULL;
 	return finding_begin(&s->f, (size_t)s->n, r->pool, simd, &r->err);
 }

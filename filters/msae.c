@@ -27,6 +27,7 @@ static const struct { const char *name, *what; } programs[] = {
 	{"concept-score", "give codes the names of their concepts"},
 	{"steer", "set, scale and add to chosen concepts"},
 	{"concept-search", "find the rows nearest to concepts, words or other rows"},
+	{"bias-audit", "find concepts in which groups differ, and what a probe makes of them"},
 	{"report", "tell what is in a stream: text, JSON, HTML"},
 	{"write-embeddings", "a column to an .npy file"},
 	{"frames", "look at a stream, check it, text and back"},

@@ -1,6 +1,4 @@
 /* sae-encode: embeddings to codes. */
-#include <string.h>
-
 #include "cli/cli.h"
 #include "files/modelfile.h"
 #include "sae/encode.h"
@@ -50,25 +48,12 @@ start(struct run *r)
 	return s->encoder ? 0 : r->err.code;
 }
 
-/* Codes of raw embeddings are numbers without meaning, and nothing about them
- * looks wrong. So what was not normalised is refused. */
 static int
 check_normalised(struct run *r)
 {
 	struct self *s = r->self;
-	float *mean, scale;
-	char how[16] = "";
-	size_t d;
-	int got = head_get_norm(&r->head, &mean, &d, &scale, how, sizeof how, &r->err);
 
-	if (got > 0 && d != s->model.d)
-		run_width(r, "norm's mean", d, "the model takes", s->model.d);
-	else if (got > 0 && !strcmp(how, "model") && memcmp(mean, s->model.mean, d * sizeof *mean))
-		warn(r, "%s: was normalised by another model than %s", stream_name(r->in), s->path);
-	mem_free(mean);
-	if (got < 0)
-		return err_add(&r->err, "%s", stream_name(r->in));
-	if (got || s->as_is)
+	if (run_normalised(r, &s->model, s->path) || s->as_is)
 		return r->err.code;
 	return run_fail(r, CODE_DATA, "%s: these embeddings were not normalised as the model expects; put `normalize -m %s |` before sae-encode (or say --as-is)",
 	                stream_name(r->in), s->path);

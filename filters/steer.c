@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/expression.h"
 #include "cli/cli.h"
 #include "files/concepts.h"
 #include "files/modelfile.h"
@@ -56,7 +55,6 @@ parse_edit(struct run *r, const struct opt_value *o)
 {
 	struct self *s = r->self;
 	const char *equals = strrchr(o->value, '=');
-	struct meant m;
 	uint32_t *latents;
 	size_t n;
 	double by;
@@ -67,18 +65,9 @@ parse_edit(struct run *r, const struct opt_value *o)
 	by = strtod(equals + 1, &end);
 	if (end == equals + 1 || *end || !isfinite(by))
 		return run_usage(r, "--%s %s: a number is needed behind the '='", o->option, o->value);
-	if (expression_name(&m, o->value, (size_t)(equals - o->value), &s->names, "concept", true, &r->err)) {
-		if (!s->concepts_path)
-			err_set(&r->err, CODE_USAGE, "names are looked up in a concepts file: give one with -c, or a latent as #17");
+	if (concepts_named(&s->concepts, &s->names, o->value, (size_t)(equals - o->value), &latents, &n, &r->err))
 		return err_add(&r->err, "--%s %s", o->option, o->value);
-	}
-	latents = calloc(m.count + 1, sizeof *latents);
-	if (!latents)
-		return err_memory(&r->err, "edits", m.count * sizeof *latents);
-	if (concepts_meant(&s->concepts, &m, latents, &n, &r->err))
-		err_add(&r->err, "--%s %s", o->option, o->value);
-	else
-		add_edits(r, o, latents, n, by);
+	add_edits(r, o, latents, n, by);
 	free(latents);
 	return r->err.code;
 }

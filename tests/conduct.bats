@@ -29,6 +29,9 @@ text   | sae-eval -m m.msae --no-cknna       | x.sae
 text   | sae-eval -m m.msae --no-cknna --progressive --json | raw.sae
 model  | sae-eval -m m.msae --state /dev/null | x.sae
 filter | probe --apply two.probe             | x.sae
+text   | bias-audit -m m.msae -c names.json -p two.probe | x.sae
+text   | bias-audit -m m.msae -p two.probe --sweep 3=0:2:3 --json | zx.sae
+text   | bias-audit -m m.msae -p two.probe --csv | z.sae
 text   | concept-score -c names.json --csv   | z.sae
 text   | report                              | named.sae
 text   | report --json                       | named.sae
@@ -44,7 +47,7 @@ source | read-embeddings raw.npy             | /dev/null
 source | plant-embeddings --rows 40 --dim 8  | /dev/null
 source | frames --pack -i z.txt              | /dev/null
 '
-PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames farm work steer concept-search'
+PROGRAMS='read-embeddings plant-embeddings normalize sae-train sae-encode topk sae-decode sae-eval sae-align probe name-concepts concept-score report write-embeddings frames farm work steer concept-search bias-audit'
 
 setup_file() {
 	pick_python
@@ -200,7 +203,7 @@ every_program() {
 	each check filter text model
 	for case in "read-embeddings no/such/file" "normalize -m no/such/file" "normalize --stats no/such/file" \
 		"steer -c no/such/file" "concept-search -q a -c no/such/file" "concept-search -q a --words no/such/file" "concept-search --like no/such/file" \
-		"concept-search -Q no/such/file" "sae-encode -m no/such/file" "sae-decode -m no/such/file" "concept-score -c no/such/file" \
+		"concept-search -Q no/such/file" "bias-audit -p no/such/file" "bias-audit -m no/such/file" "bias-audit -c no/such/file" "sae-encode -m no/such/file" "sae-decode -m no/such/file" "concept-score -c no/such/file" \
 		"read-embeddings raw.npy --ids no/such/file" "frames --pack -i no/such/file"; do
 		refused 66 $case <x.sae
 		says no/such/file
@@ -426,7 +429,7 @@ tty() { # CMD: run by a shell with a terminal for what is not redirected
 		whole "$T/empty-$f" 0
 	done
 	check() {
-		like '^sae-eval' && return # nothing to measure: 65
+		like '^sae-eval|^bias-audit' && return # nothing to measure: 65
 		ok "${cmd[@]}" <"$T/empty-$in"
 		[[ $kind != filter ]] || whole "$OUT" 0
 	}
@@ -444,6 +447,7 @@ tty() { # CMD: run by a shell with a terminal for what is not redirected
 	sae-encode -m m.msae --keep -i "$T/x.sae" -o "$T/zx.sae"
 	concept-score -c names.json -i "$T/z.sae" -o "$T/named.sae"
 	check() {
+		like '^bias-audit' && return # one row is no two groups: 65
 		ok "${cmd[@]}" <"$T/$in"
 		[[ $kind != filter ]] || whole "$OUT" 1
 	}
@@ -528,7 +532,7 @@ wide_world() {
 
 @test "two streams one after another are a stream" {
 	check() {
-		like '--fit|^write|^report|^sae-eval|^concept-search|--check|--csv' && return
+		like '--fit|^write|^report|^sae-eval|^concept-search|^bias-audit|--check|--csv' && return
 		cat "$in" "$in" >"$T/two"
 		feed "$in" >"$T/one"
 		feed "$T/two" >"$T/out"

@@ -29,6 +29,7 @@
 #include "base/csr.h"
 #include "base/error.h"
 #include "base/io.h"
+#include "base/model.h"
 #include "base/pool.h"
 #include "stream/stream.h"
 
@@ -160,6 +161,10 @@ int run_model_width(struct run *r, const char *name, uint64_t cols, const char *
 /* 0 when the codes of the stream were made with the model sha256, which the file
  * `path` is (or belongs to); a stream that does not say is warned about. */
 int run_made_with(struct run *r, const struct head *h, const char *path, const char *sha256);
+/* 1 when x of the stream was normalised, as the model (in the file `path`) expects: codes of raw embeddings are numbers
+ * without meaning, and nothing about them looks wrong. By another model is warned about. 0 when it was not; -1 with
+ * r->err filled. */
+int run_normalised(struct run *r, const struct sae *model, const char *path);
 /* The width the head declares for a 2-d column; 0 when it does not say. */
 uint64_t run_declared_width(const struct head *h, const char *name);
 /* The sparse column name, every value finite, each row in the order of latents

@@ -144,6 +144,24 @@ run_made_with(struct run *r, const struct head *h, const char *path, const char 
 	                stream_name(r->in), made_with, path, sha256);
 }
 
+int
+run_normalised(struct run *r, const struct sae *model, const char *path)
+{
+	float *mean, scale;
+	char how[16] = "";
+	size_t d;
+	int got = head_get_norm(&r->head, &mean, &d, &scale, how, sizeof how, &r->err);
+
+	if (got > 0 && d != model->d)
+		run_width(r, "norm's mean", d, "the model takes", model->d);
+	else if (got > 0 && !strcmp(how, "model") && memcmp(mean, model->mean, d * sizeof *mean))
+		warn(r, "%s: was normalised by another model than %s", stream_name(r->in), path);
+	mem_free(mean);
+	if (got < 0)
+		err_add(&r->err, "%s", stream_name(r->in));
+	return r->err.code ? -1 : got;
+}
+
 uint64_t
 run_declared_width(const struct head *h, const char *name)
 {

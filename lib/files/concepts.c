@@ -180,6 +180,32 @@ concepts_meant(const struct concepts *c, const struct meant *m, uint32_t *latent
 	               text_printable(name, sizeof name, best->name, strlen(best->name)), (unsigned long)best->latent, (unsigned long)best->latent);
 }
 
+int
+concepts_named(const struct concepts *c, const struct lexicon *l, const char *s, size_t len, uint32_t **latents, size_t *n, struct err *e)
+{
+	struct meant m;
+
+	*latents = NULL;
+	if (expression_name(&m, s, len, l, "concept", true, e))
+		return *c->model ? e->code : err_set(e, CODE_USAGE, "names are looked up in a concepts file: give one with -c, or a latent as #17");
+	*latents = calloc(m.count + 1, sizeof **latents);
+	if (!*latents)
+		return err_memory(e, "latents", m.count * sizeof **latents);
+	if (!concepts_meant(c, &m, *latents, n, e))
+		return 0;
+	free(*latents);
+	*latents = NULL;
+	return e->code;
+}
+
+int
+concepts_of_model(const struct concepts *c, const char *path, const char *model, const char *sha256, struct err *e)
+{
+	if (!strcmp(c->model, sha256))
+		return 0;
+	return err_set(e, CODE_DATA, "%s: names the latents of another model (%.12s...) than %s (%.12s...)", path, c->model, model, sha256);
+}
+
 static int
 append_text(struct buf *b, const char *s, struct err *e)
 {

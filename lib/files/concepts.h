@@ -51,5 +51,10 @@ int concepts_lexicon(const struct concepts *c, struct lexicon *l, struct err *e)
  * the one of a bare number. latents has room for m->count + 1; *n of them. CODE_USAGE
  * when the name is there but not valid anywhere. */
 int concepts_meant(const struct concepts *c, const struct meant *m, uint32_t *latents, size_t *n, struct err *e);
+/* The same of the name s[len] as it is typed, #17 too; *latents is the caller's to free. CODE_USAGE also when there are
+ * no names, since no file was loaded. */
+int concepts_named(const struct concepts *c, const struct lexicon *l, const char *s, size_t len, uint32_t **latents, size_t *n, struct err *e);
+/* CODE_DATA unless c, of the file `path`, are names for the model sha256, of the file `model`. */
+int concepts_of_model(const struct concepts *c, const char *path, const char *model, const char *sha256, struct err *e);
 
 #endif

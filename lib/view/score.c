@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/probe.h"
+#include "base/stats.h"
 
 #define MAX_STRANGERS 1000
-#define Z95 1.959963984540054
 
 int
 score_init(struct score *s, char *const *names, size_t classes, struct err *e)
@@ -160,15 +160,12 @@ each_class(struct score *s)
 int
 score_finish(struct score *s, struct err *e)
 {
-	double n = (double)s->rows, p, middle, half;
+	double n = (double)s->rows;
 
 	s->auc = NAN;
 	each_class(s);
-	p = s->accuracy = (double)s->right / n;
-	middle = p + Z95 * Z95 / (2 * n);
-	half = Z95 * sqrt(p * (1 - p) / n + Z95 * Z95 / (4 * n * n));
-	s->low = (middle - half) / (1 + Z95 * Z95 / n);
-	s->high = (middle + half) / (1 + Z95 * Z95 / n);
+	s->accuracy = (double)s->right / n;
+	stats_wilson((double)s->right, n, &s->low, &s->high);
 	s->log_loss = s->loss / n;
 	strcount_sort(&s->strangers);
 	return s->classes == 2 ? area(s, e) : 0;
