@@ -449,6 +449,51 @@ one_line() {
 	refused 64 concept-score -c "$T/c.json" --csv --json -i "$T/z"
 }
 
+@test "concept-score -m: how much of x each code explains, as JSON, CSV and for people" {
+	need_python
+	for form in json csv; do
+		ok concept-score -c names.json -m m.msae --$form --top 2 -i zx.sae -o "$T/$form"
+	done
+	ok concept-score -m m.msae --json -i zx.sae -o "$T/bare"
+	ok concept-score -c names.json -m m.msae --json --only-valid -i zx.sae -o "$T/valid"
+	ok concept-score -c names.json -m m.msae --text --top 2 -i zx.sae
+	cp "$OUT" "$T/text"
+	py "$T" <<-'E'
+		import csv, sys
+		from sae import *
+		T = sys.argv[1]
+		m, _ = read_model("m.msae")
+		m = {k: v.astype("f8") for k, v in m.items()}
+		_, c = load("zx.sae")
+		z, x = c["z"].astype("f8"), c["x"].astype("f8") - m["b_dec"]
+		share = z * (x @ m["W_dec"].T) / (x ** 2).sum(1, keepdims=True)
+		explained = (((z @ m["W_dec"]) * x).sum(1)) / (x ** 2).sum(1)
+		def lines(name): return [json.loads(line) for line in open(f"{T}/{name}")]
+		full = lines("bare")
+		assert len(full) == 40
+		for i, (row, top) in enumerate(zip(full, lines("json"))):
+		    assert abs(row["explained"] - explained[i]) < 1e-6 and top["explained"] == row["explained"]
+		    assert len(row["concepts"]) == (z[i] > 0).sum() and all(k["name"] is None for k in row["concepts"])
+		    for k in row["concepts"]:
+		        assert abs(k["share"] - share[i, k["latent"]]) < 1e-6
+		    assert [(k["latent"], k["share"]) for k in top["concepts"]] == [(k["latent"], k["share"]) for k in row["concepts"][:2]] and top["concepts"][0]["name"]
+		assert [r["explained"] for r in lines("valid")] == [r["explained"] for r in full]
+		rows = list(csv.DictReader(open(f"{T}/csv")))
+		assert len(rows) == np.minimum((z > 0).sum(1), 2).sum() and all(abs(float(r["share"]) - share[int(r["row"]), int(r["latent"])]) < 1e-5 for r in rows)
+		text = open(f"{T}/text").read().split("\n\n")
+		assert len(text) == 40 and text[3].startswith("row 3  row-3\n  latent  concept") and len(text[3].split("\n")) == 5
+		assert text[3].split("\n")[-1] == f"  {(z[3] > 0).sum()} codes in all, which explain {100 * explained[3]:.1f} % of the row", text[3]
+	E
+	refused 64 concept-score -m m.msae -i zx.sae
+	refused 64 concept-score -c names.json --text --csv -i zx.sae
+	refused 65 concept-score -m m.msae --text -i z.sae
+	says "column x"
+	refused 65 concept-score -c names.json -m other.msae --text -i zx.sae
+	says "another model"
+	ok concept-score -c names.json --text --top 1 -i named.sae
+	! grep -q explains "$OUT" || problem "shares out of nothing"
+}
+
 @test "concept-score --top and --only-valid change the stream too" {
 	concept-score -c names.json --top 2 -i z.sae | write-embeddings --column z "$T/a.npy"
 	topk -k 2 -i z.sae | write-embeddings --column z "$T/b.npy"

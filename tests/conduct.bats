@@ -33,6 +33,7 @@ text   | bias-audit -m m.msae -c names.json -p two.probe | x.sae
 text   | bias-audit -m m.msae -p two.probe --sweep 3=0:2:3 --json | zx.sae
 text   | bias-audit -m m.msae -p two.probe --csv | z.sae
 text   | concept-score -c names.json --csv   | z.sae
+text   | concept-score -c names.json -m m.msae --text --top 3 | zx.sae
 text   | report                              | named.sae
 text   | report --json                       | named.sae
 text   | report --text --html /dev/null      | named.sae

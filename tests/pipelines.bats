@@ -118,3 +118,38 @@ n.testing.assert_allclose(more - x, n.tile(by, (500, 1)), rtol=0, atol=5e-6 * ab
 	grep -q '"by":"data"' named.json
 	run -64 "$(root)/pipelines/name" -m m.msae x.npy
 }
+
+@test "audit: a probe for the groups, what differs and what it relies on" {
+	seq 500 | awk '{ print $1 % 7 == 0 ? "rare" : $1 % 2 ? "odd" : "even" }' > groups.txt
+	run -0 --separate-stderr "$(root)/pipelines/audit" -m m.msae -c n.json -l groups.txt x.npy -- --top 2 --sweeps 1
+	[[ $stderr == "" && ${lines[0]} == "probe: a probe of 16 inputs and 3 classes" && $output == *$'\n\nlabel: even ('*"each against all others"* ]]
+	[[ $output == *" set in 500 rows, "*"the mean probability that probe gives"* ]]
+	run -0 "$(root)/pipelines/audit" -m m.msae -c n.json -l groups.txt -g odd -g even -p kept.probe x.npy -- --sweep zebra=0:2:3
+	[[ $output == *"label: even (215 rows) against odd (214 rows)"* && $output == *"zebra (#"*" set in 429 rows"*"that kept.probe gives"* && -s kept.probe ]]
+	run -0 "$(root)/pipelines/audit" -m m.msae -l groups.txt -g odd -g even -p kept.probe -u x.npy
+	[[ ${lines[0]} == "label: even (215 rows) against odd (214 rows)" ]]
+	run -0 "$(root)/pipelines/audit" -m m.msae -l groups.txt -g rare x.npy
+	[[ $output == *"label: not rare (429 rows) against rare (71 rows)"* ]]
+	run -65 "$(root)/pipelines/audit" -m m.msae -l groups.txt -g rear x.npy
+	[[ $output == "audit: groups.txt: no row has the label 'rear'" ]]
+	run -65 "$(root)/pipelines/audit" -m m.msae -l <(head -n 9 groups.txt) x.npy
+	run -66 "$(root)/pipelines/audit" -m m.msae -l none.txt x.npy
+	run -64 "$(root)/pipelines/audit" -m m.msae x.npy
+	run -64 "$(root)/pipelines/audit" -m m.msae -l groups.txt
+}
+
+@test "explain-row: a row by number or id, what explains it, and rows like it" {
+	run -0 --separate-stderr "$(root)/pipelines/explain-row" -m m.msae -c n.json -i ids.txt -k 2 -n 3 photo-18 x.npy
+	[[ $stderr == "" && ${lines[0]} == "row 17  photo-18" && ${lines[1]} == "  latent  concept "*explains ]]
+	[[ $output == *" of the row"$'\n\nrows with the same concepts\n'*"1   17  1.0000  photo-18"* && ${#lines[@]} == 11 ]]
+	by_id=$output
+	run -0 "$(root)/pipelines/explain-row" -m m.msae -c n.json -i ids.txt -k 2 -n 3 17 x.npy
+	[[ $output == "$by_id" ]]
+	run -0 "$(root)/pipelines/explain-row" -m m.msae -n 0 -u 499 x.npy
+	[[ ${lines[0]} == "row 499" && $output != *same* ]]
+	run -65 "$(root)/pipelines/explain-row" -m m.msae 500 x.npy
+	[[ $output == *"fewer rows"* ]]
+	run -64 "$(root)/pipelines/explain-row" -m m.msae -i ids.txt photo-501 x.npy
+	[[ $output == "explain-row: photo-501: is no number of a row, and no id in ids.txt" ]]
+	run -64 "$(root)/pipelines/explain-row" -m m.msae x.npy
+}

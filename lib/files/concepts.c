@@ -156,6 +156,28 @@ concepts_lexicon(const struct concepts *c, struct lexicon *l, struct err *e)
 }
 
 int
+concepts_keep_valid(const struct concepts *c, struct csr_view z, struct csr *out, struct err *e)
+{
+	const struct concept *k;
+	uint32_t t, n = 0;
+	size_t i;
+
+	if (csr_resize(out, z.rows, z.cols, z.ptr[z.rows], e))
+		return e->code;
+	for (i = 0; i < z.rows; i++) {
+		for (t = z.ptr[i]; t < z.ptr[i + 1]; t++) {
+			k = concepts_find(c, z.idx[t]);
+			if (!k || !k->valid)
+				continue;
+			out->idx[n] = z.idx[t];
+			out->val[n++] = z.val[t];
+		}
+		out->ptr[i + 1] = n;
+	}
+	return 0;
+}
+
+int
 concepts_meant(const struct concepts *c, const struct meant *m, uint32_t *latents, size_t *n, struct err *e)
 {
 	const struct concept *best = NULL, *k;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/csr.h"
 #include "base/error.h"
 #include "base/expression.h"
 #include "base/lexicon.h"
@@ -43,6 +44,9 @@ int concepts_save(const struct concepts *c, const char *path, const char *how, s
 void concepts_free(struct concepts *c);
 /* The concept of a latent, or NULL. */
 const struct concept *concepts_find(const struct concepts *c, uint32_t latent);
+
+/* out = z without latents that have no valid name. */
+int concepts_keep_valid(const struct concepts *c, struct csr_view z, struct csr *out, struct err *e);
 
 /* All names, each entry's number its place in items; names that are not valid
  * are silent. The names stay c's. */

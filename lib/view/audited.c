@@ -58,7 +58,7 @@ what_was_compared(const struct audited *a, FILE *to)
 	const struct audited_side *s = a->sides;
 	size_t i, named = 0;
 
-	fprintf(to, "%s%s: ", a->by ? "" : "what is said by ", shown(name, a->by ? a->by : a->probe));
+	fprintf(to, "%s%s: ", a->by ? "" : "what is said by ", shown(name, a->by ? a->by : audited_probe(a)));
 	for (i = 0; i < a->nsides; i++)
 		fprintf(to, "%s%s (%s rows)", i ? ", " : "", shown(name, s[i].group[0]), view_count(count, s[i].rows[0]));
 	if (a->nsides > 1)

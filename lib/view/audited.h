@@ -41,7 +41,7 @@ struct audited_sweep {
 
 struct audited {
 	const char *by;               /* the column that told the groups apart; NULL: the probe did */
-	const char *probe;            /* NULL: none */
+	const char *probe;            /* its path; NULL: none */
 	char *const *classes;         /* [nclasses] of it */
 	size_t nclasses;
 	const char *of;               /* the group that was swept, or NULL: all */
@@ -75,6 +75,8 @@ int audited_plot(const struct audited *a, FILE *to);
 char *audited_number(char out[AUDITED_NUMBER], double log_value, int digits);
 /* The next test to tell of a comparison (SIZE_MAX: of any), from *at on; NULL at the end. *told counts. */
 const struct audited_test *audited_next(const struct audited *a, size_t side, size_t *at, size_t *told);
+/* What the probe is called: the last part of its path. */
+const char *audited_probe(const struct audited *a);
 void audited_sweeps(const struct audited *a, FILE *to);
 int audited_json(const struct audited *a, FILE *to);
 

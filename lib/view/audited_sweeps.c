@@ -18,6 +18,14 @@ shown(char out[NAME], const char *name)
 	return text_printable(out, NAME, name, strlen(name));
 }
 
+const char *
+audited_probe(const struct audited *a)
+{
+	const char *slash = strrchr(a->probe, '/');
+
+	return slash && slash[1] ? slash + 1 : a->probe;
+}
+
 /* The classes that move most, at most CLASSES, in their order. */
 static size_t
 moving_classes(const struct audited *a, size_t out[CLASSES])
@@ -112,7 +120,7 @@ sweep_text(const struct audited *a, const struct audited_sweep *s, const size_t 
 
 	title_of(s, title);
 	fprintf(to, "\n%s set in %s rows%s%s, in %s of which it is active: the mean probability that %s gives\n", title, view_count(count, s->rows),
-	        a->of ? " of " : "", a->of ? shown(said, a->of) : "", view_percent(share, (double)s->active / (double)s->rows), shown(probe, a->probe));
+	        a->of ? " of " : "", a->of ? shown(said, a->of) : "", view_percent(share, (double)s->active / (double)s->rows), shown(probe, audited_probe(a)));
 	for (i = 0; i < n; i++) {
 		shown(names[i], a->classes[classes[i]]);
 		headings[i + 1] = names[i];
@@ -177,7 +185,7 @@ audited_plot(const struct audited *a, FILE *to)
 			                                .series = series + i * n, .n = n};
 		}
 		snprintf(note, sizeof note, "%llu rows%s%s; bars: 95 %% intervals", (unsigned long long)a->sweeps[0].rows, a->of ? " of " : "", a->of ? shown(group, a->of) : "");
-		snprintf(said, sizeof said, "What %s says when one concept is changed", shown(probe, a->probe));
+		snprintf(said, sizeof said, "What %s says when one concept is changed", shown(probe, audited_probe(a)));
 		rc = plot_svg(said, note, panels, a->nsweeps, to);
 	}
 	free(panels);
