@@ -272,6 +272,8 @@ reference() { cat reference.py - >"$T/check.py"; bounded "$PYTHON" "$T/check.py"
 		q 64 -m m.msae -c names.json -p two.probe --sweep "zebra=$range" <x3.sae
 		says "--sweep zebra=$range"
 	done
+	q 64 -m m.msae -c names.json -p two.probe --sweep =0:1 <x3.sae
+	says "which concept?"
 	q 64 -m m.msae -p two.probe --sweep '#20' --ignore '?' <x3.sae
 	says "20 latents"
 	q 64 --sweep zebra <x3.sae

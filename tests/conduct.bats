@@ -533,7 +533,7 @@ wide_world() {
 
 @test "two streams one after another are a stream" {
 	check() {
-		like '--fit|^write|^report|^sae-eval|^concept-search|^bias-audit|--check|--csv' && return
+		like '--fit|^write|^report|^sae-eval|^concept-search|^bias-audit|--check|--csv|--text --top' && return
 		cat "$in" "$in" >"$T/two"
 		feed "$in" >"$T/one"
 		feed "$T/two" >"$T/out"

@@ -76,6 +76,8 @@ sweeps_add(struct sweeps *s, const char *text, const struct lexicon *names, cons
 			return e->code;
 		n = (size_t)(equals - text);
 	}
+	if (!n)
+		return err_set(e, CODE_USAGE, "'%s': which concept? give it as NAME or NAME=FROM:TO", equals ? equals : "");
 	item->concept = strndup(text, n);
 	if (!item->concept)
 		return err_memory(e, "sweeps", n);
