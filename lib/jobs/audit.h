@@ -27,7 +27,7 @@
 #include "base/strcount.h"
 #include "view/audited.h"
 
-#define AUDIT_MAX_GROUPS 32
+#define AUDIT_MAX_GROUPS AUDITED_MAX_SIDES
 #define AUDIT_NONE UINT32_MAX
 
 struct audit {

@@ -163,9 +163,10 @@ choose(struct auditing *a, struct err *e)
 {
 	struct audited told = tell(a);
 	const struct audited_test *t;
-	size_t at = 0, count = 0, i;
+	struct audited_walk w = {0};
+	size_t i;
 
-	while (a->sweeps.n < a->nsweeps && (t = audited_next(&told, SIZE_MAX, &at, &count))) {
+	while (a->sweeps.n < a->nsweeps && (t = audited_next(&told, SIZE_MAX, &w))) {
 		for (i = 0; i < a->sweeps.n && a->sweeps.items[i].latents[0] != t->latent; i++)
 			;
 		if (i == a->sweeps.n && sweeps_add_latent(&a->sweeps, t->latent, t->name, e))

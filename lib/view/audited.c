@@ -35,14 +35,15 @@ audited_number(char out[AUDITED_NUMBER], double log_value, int digits)
 }
 
 const struct audited_test *
-audited_next(const struct audited *a, size_t side, size_t *at, size_t *told)
+audited_next(const struct audited *a, size_t side, struct audited_walk *w)
 {
 	const struct audited_test *t;
 
-	while (*at < a->ntests && *told < a->top) {
-		t = &a->tests[(*at)++];
-		if ((side == SIZE_MAX || t->side == side) && (t->name || !a->only_valid)) {
-			++*told;
+	while (w->at < a->ntests) {
+		t = &a->tests[w->at++];
+		if ((side == SIZE_MAX || t->side == side) && (t->name || !a->only_valid) && w->told[t->side] < a->top) {
+			w->told[t->side]++;
+			w->all++;
 			return t;
 		}
 	}
@@ -114,8 +115,8 @@ comparison(const struct audited *a, size_t side, FILE *to)
 	char group[NAME], other[NAME] = "others";
 	const char *headings[10] = {"latent", "concept"}, **h = headings + 1 + a->names;
 	const struct audited_test *t;
+	struct audited_walk w = {0};
 	struct table table;
-	size_t at = 0, told = 0;
 
 	shown(group, s->group[0]);
 	if (s->group[1])
@@ -128,13 +129,13 @@ comparison(const struct audited *a, size_t side, FILE *to)
 	h[6] = "p";
 	h[7] = "q";
 	table_columns_of(&table, a->names ? "rlrrrrrrrr" : "rrrrrrrrr", headings);
-	while ((t = audited_next(a, side, &at, &told)))
+	while ((t = audited_next(a, side, &w)))
 		test_row(a, t, &table);
 	if (a->nsides > 1)
 		fprintf(to, "\n%s against %s\n", group, other);
 	else
 		putc('\n', to);
-	if (told)
+	if (w.all)
 		table_print(&table, "  ", to);
 	else
 		fprintf(to, "  no latent%s was active in these rows\n", a->only_valid ? " with a name" : "");
@@ -159,12 +160,12 @@ audited_csv(const struct audited *a, FILE *to)
 {
 	char p[AUDITED_NUMBER], q[AUDITED_NUMBER];
 	const struct audited_test *t;
-	size_t at = 0, told = 0;
+	struct audited_walk w = {0};
 	double low, high;
 
 	fputs("group,against,latent,name,rows,rows_against,active,active_against,rate_difference,rate_low,rate_high,"
 	      "mean,mean_against,delta,delta_low,delta_high,p,q\n", to);
-	while ((t = audited_next(a, SIZE_MAX, &at, &told))) {
+	while ((t = audited_next(a, SIZE_MAX, &w))) {
 		const struct audited_side *s = &a->sides[t->side];
 		double na = (double)s->rows[0], nb = (double)s->rows[1], xa = (double)t->active[0], xb = (double)t->active[1];
 

@@ -11,6 +11,9 @@
 
 #include "base/moments.h"
 
+#define AUDITED_MAX_SIDES 32
+#define AUDITED_LEVEL .05 /* of q */
+
 /* A group, and what it was compared with. */
 struct audited_side {
 	const char *group[2]; /* [1] NULL: all others */
@@ -57,8 +60,6 @@ struct audited {
 	size_t top;                   /* tests told of each comparison */
 };
 
-#define AUDITED_LEVEL .05
-
 enum audited_form { AUDITED_TEXT, AUDITED_JSON, AUDITED_CSV };
 
 /* Text: a table a comparison, a table a sweep. JSON: one object, a line a test. CSV: a line a test, no sweeps.
@@ -73,8 +74,10 @@ int audited_plot(const struct audited *a, FILE *to);
 /* e^log as text with that many digits, however small: "1.2e-400", "0.034". */
 #define AUDITED_NUMBER 32
 char *audited_number(char out[AUDITED_NUMBER], double log_value, int digits);
-/* The next test to tell of a comparison (SIZE_MAX: of any), from *at on; NULL at the end. *told counts. */
-const struct audited_test *audited_next(const struct audited *a, size_t side, size_t *at, size_t *told);
+/* Going through the tests that are told, `top` of each comparison: start from {0}. */
+struct audited_walk { size_t at, told[AUDITED_MAX_SIDES], all; };
+/* The next test of a comparison (SIZE_MAX: of any), NULL at the end. */
+const struct audited_test *audited_next(const struct audited *a, size_t side, struct audited_walk *w);
 /* What the probe is called: the last part of its path. */
 const char *audited_probe(const struct audited *a);
 void audited_sweeps(const struct audited *a, FILE *to);

@@ -113,11 +113,12 @@ int
 audited_json(const struct audited *a, FILE *to)
 {
 	const struct audited_test *t;
-	size_t at = 0, told = 0, i;
+	struct audited_walk w = {0};
+	size_t i;
 	int failed = fputs("{\"audit\":", to) == EOF || put(about(a), ",\n\"tests\":[", to);
 
-	while (!failed && (t = audited_next(a, SIZE_MAX, &at, &told)))
-		failed = fputs(told > 1 ? ",\n" : "\n", to) == EOF || put(test_json(a, t), "", to);
+	while (!failed && (t = audited_next(a, SIZE_MAX, &w)))
+		failed = fputs(w.all > 1 ? ",\n" : "\n", to) == EOF || put(test_json(a, t), "", to);
 	failed = failed || fputs("],\n\"counterfactuals\":[", to) == EOF;
 	for (i = 0; i < a->nsweeps && !failed; i++)
 		failed = fputs(i ? ",\n" : "\n", to) == EOF || put(sweep_json(a, &a->sweeps[i]), "", to);
