@@ -103,7 +103,7 @@ start(struct run *r)
 	if (!s->n || s->n > MOST_HITS)
 		return run_usage(r, "-n %llu: 1 to %d", (unsigned long long)s->n, MOST_HITS);
 	r->text = true;
-	if (simd_pick(&simd, r->cpu, &r->err) || (s->path && model_load(&s->model, s->path, &r->err)) ||
+	if (simd_pick(&simd, r->cpu, &r->err) || (s->path && (model_load(&s->model, s->path, &r->err) || run_model_fits(r, &s->model, s->path, ~(unsigned)SAE_TRANSCODER))) ||
 	    (s->concepts && queries_concepts(&s->f.queries, s->concepts, &r->err)) || (s->words && load_words(r)) || load_queries(r))
 		return r->err.code;
 	if (s->path && s->concepts && concepts_of_model(&s->f.queries.concepts, s->concepts, s->path, s->model.sha256, &r->err))

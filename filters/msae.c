@@ -22,6 +22,7 @@ static const struct { const char *name, *what; } programs[] = {
 	{"sae-decode", "codes back to embeddings"},
 	{"sae-eval", "measure how good a model is"},
 	{"sae-align", "match the latents of two models one to one"},
+	{"sae-convert", "models of other libraries to one file, and back; what is in a model"},
 	{"probe", "linear probes: fit to labels, apply, score"},
 	{"name-concepts", "name a model's latents with words"},
 	{"concept-score", "give codes the names of their concepts"},

@@ -97,7 +97,8 @@ start(struct run *r)
 	struct self *s = r->self;
 
 	s->namer.model = &s->model, s->namer.pool = r->pool;
-	if (check_options(r) || simd_pick(&s->namer.simd, r->cpu, &r->err) || model_load(&s->model, s->path, &r->err))
+	if (check_options(r) || simd_pick(&s->namer.simd, r->cpu, &r->err) || model_load(&s->model, s->path, &r->err) ||
+	    run_model_fits(r, &s->model, s->path, ~(unsigned)SAE_TRANSCODER))
 		return r->err.code;
 	return s->data ? open_data(r) : 0;
 }

@@ -53,7 +53,7 @@ start(struct run *r)
 	s->text |= !s->json && !s->html;
 	facts_init(&s->facts, (size_t)s->examples, s->json || s->html);
 	if (s->model) {
-		if (model_load(&model, s->model, &r->err))
+		if (model_load(&model, s->model, &r->err) || run_model_fits(r, &model, s->model, ~0u))
 			return r->err.code;
 		memcpy(s->sha256, model.sha256, sizeof s->sha256);
 		facts_model(&s->facts, &model);

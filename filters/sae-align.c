@@ -52,6 +52,10 @@ load(struct run *r, struct side *side, const char *path)
 
 	if (model_load(&model, path, &r->err))
 		return r->err.code;
+	if (run_model_fits(r, &model, path, s->decoder ? ~(unsigned)SAE_TRANSCODER : ~0u)) {
+		sae_free(&model);
+		return r->err.code;
+	}
 	side->about = (struct matching_model){.path = path, .sha256 = side->sha256, .architecture = sae_arch_name(model.arch), .latents = model.m};
 	memcpy(side->sha256, model.sha256, sizeof side->sha256);
 	if (side != first && model.d != first->directions.cols)

@@ -75,7 +75,7 @@ begin(struct run *r, struct subject *one, const char *path)
 	char name[256];
 
 	o.name = text_printable(name, sizeof name, path, strlen(path));
-	if (model_load(&one->model, path, &r->err))
+	if (model_load(&one->model, path, &r->err) || run_model_fits(r, &one->model, path, ~0u))
 		return r->err.code;
 	if (one->model.d != s->subjects[0].model.d)
 		return run_fail(r, CODE_DATA, "%s: takes rows of %zu numbers, %s of %zu: they cannot be compared on the same rows",

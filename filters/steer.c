@@ -88,7 +88,8 @@ start(struct run *r)
 	steer_sort(s->edits, s->n);
 	if (!s->path)
 		return 0;
-	return simd_pick(&s->simd, r->cpu, &r->err) ? r->err.code : model_load(&s->model, s->path, &r->err);
+	return simd_pick(&s->simd, r->cpu, &r->err) || model_load(&s->model, s->path, &r->err) ? r->err.code
+	       : run_model_fits(r, &s->model, s->path, SAE_SIGNED | SAE_OWN_ORDER | SAE_GROUPS);
 }
 
 static int

@@ -195,7 +195,7 @@ one_line() {
 		save("topk k 13", architecture="topk", k=13)
 		save("jumprelu without threshold", architecture="jumprelu")
 		save("unknown", architecture="transformer")
-		save("version", version="2")
+		save("version", version="3")
 		save("format", format="other")
 		save("nesting", nesting="8,4")
 		save("soft_cap", soft_cap="-1")
@@ -220,7 +220,7 @@ one_line() {
 		topk k 13~k is "13"
 		jumprelu without threshold~threshold is missing
 		unknown~transformer
-		version~version is "2"
+		version~version is "3"
 		format~"other"
 		nesting~nesting is "8,4"
 		soft_cap~soft_cap is "-1"

@@ -85,7 +85,7 @@ programs() { msae --list; }
 	E
 	ok bash "$BATS_TEST_TMPDIR/try" "$DEST/usr/share/bash-completion/completions/msae"
 	silent
-	printf '%s\n' 'sae-align sae-decode sae-encode sae-eval sae-train' 'topk' '--batch' '--max-frame' '' >"$BATS_TEST_TMPDIR/want"
+	printf '%s\n' 'sae-align sae-convert sae-decode sae-encode sae-eval sae-train' 'topk' '--batch' '--max-frame' '' >"$BATS_TEST_TMPDIR/want"
 	same "$OUT" "$BATS_TEST_TMPDIR/want" || cat "$OUT"
 }
 

@@ -95,6 +95,22 @@ csr_append(struct csr *to, struct csr_view from, size_t first, size_t end, struc
 }
 
 void
+csr_below(struct csr *c, uint32_t limit)
+{
+	uint32_t from, end, to = 0;
+	size_t r;
+
+	for (from = 0, r = 0; r < c->rows; r++, from = end) {
+		for (end = c->ptr[r + 1]; from < end; from++)
+			if (c->idx[from] < limit) {
+				c->idx[to] = c->idx[from];
+				c->val[to++] = c->val[from];
+			}
+		c->ptr[r + 1] = to;
+	}
+}
+
+void
 csr_free(struct csr *c)
 {
 	mem_free(c->ptr);

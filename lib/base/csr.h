@@ -30,6 +30,8 @@ int csr_resize(struct csr *c, size_t rows, size_t cols, size_t nnz, struct err *
 int csr_copy(struct csr *to, struct csr_view from, struct err *e);
 /* Adds rows first..end-1 of from below what is there (cols alike). */
 int csr_append(struct csr *to, struct csr_view from, size_t first, size_t end, struct err *e);
+/* Takes out what is not below latent `limit`; columns stay as many. */
+void csr_below(struct csr *c, uint32_t limit);
 void csr_free(struct csr *c);
 struct csr_view csr_view(const struct csr *c);
 

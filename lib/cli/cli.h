@@ -69,6 +69,7 @@ enum program_kind {
 };
 
 struct run;
+struct sae;
 
 struct program {
 	const char *name, *summary; /* "keep the largest codes of each row" */
@@ -165,6 +166,9 @@ int run_made_with(struct run *r, const struct head *h, const char *path, const c
  * without meaning, and nothing about them looks wrong. By another model is warned about. 0 when it was not; -1 with
  * r->err filled. */
 int run_normalised(struct run *r, const struct sae *model, const char *path);
+/* 0 when the model in the file `path` has nothing beyond `able` (bits of enum
+ * sae_feature) that this program cannot do; what it is warned of is said. */
+int run_model_fits(struct run *r, const struct sae *model, const char *path, unsigned able);
 /* The width the head declares for a 2-d column; 0 when it does not say. */
 uint64_t run_declared_width(const struct head *h, const char *name);
 /* The sparse column name, every value finite, each row in the order of latents

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/model.h"
 #include "base/dtype.h"
 #include "cli/private.h"
 
@@ -129,6 +130,16 @@ run_model_width(struct run *r, const char *name, uint64_t cols, const char *mode
 		return 0;
 	snprintf(want, sizeof want, "the model %.250s takes", model);
 	return run_width(r, name, cols, want, d);
+}
+
+int
+run_model_fits(struct run *r, const struct sae *model, const char *path, unsigned able)
+{
+	if (sae_require(model, able, r->program->name, &r->err))
+		return err_add(&r->err, "%s", path);
+	if (model->note[0])
+		warn(r, "%s: %s", path, model->note);
+	return 0;
 }
 
 int

@@ -5,29 +5,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "files/infile.h"
+#include "files/ptfile.h"
 #include "files/safetensors.h"
 #include "files/slots.h"
 
 #define VERSION "1"
-#define MAX_SLOTS 7
+#define VERSION_VARIANT "2" /* says that a plain reader would compute something else */
+#define MAX_SLOTS 10
+
+/* Which tensors there are beyond those that all models have. */
+struct further {
+	bool threshold, gate, skip;
+};
 
 static size_t
-slots_of(struct sae *s, bool with_threshold, struct slot t[MAX_SLOTS])
+slots_of(struct sae *s, struct further has, struct slot t[MAX_SLOTS])
 {
 	size_t n = 0;
 
 	t[n++] = (struct slot){"W_enc", 2, {s->d, s->m}, s->W_enc};
 	t[n++] = (struct slot){"b_enc", 1, {s->m, 0}, s->b_enc};
-	t[n++] = (struct slot){"W_dec", 2, {s->m, s->d}, s->W_dec};
-	t[n++] = (struct slot){"b_dec", 1, {s->d, 0}, s->b_dec};
+	t[n++] = (struct slot){"W_dec", 2, {s->m, s->d_out}, s->W_dec};
+	t[n++] = (struct slot){"b_dec", 1, {s->d_out, 0}, s->b_dec};
 	t[n++] = (struct slot){"mean", 1, {s->d, 0}, s->mean};
 	t[n++] = (struct slot){"scale", 1, {1, 0}, &s->scale};
-	if (with_threshold)
+	if (has.threshold)
 		t[n++] = (struct slot){"threshold", 1, {s->m, 0}, s->threshold};
+	if (has.gate) {
+		t[n++] = (struct slot){"W_gate", 2, {s->d, s->m}, s->W_gate};
+		t[n++] = (struct slot){"b_gate", 1, {s->m, 0}, s->b_gate};
+	}
+	if (has.skip)
+		t[n++] = (struct slot){"W_skip", 2, {s->d, s->d_out}, s->W_skip};
 	return n;
 }
 
@@ -37,18 +52,19 @@ check_scale(float scale, struct err *e)
 	return scale > 0 ? 0 : err_set(e, CODE_DATA, "scale is %g; it must be greater than 0", (double)scale);
 }
 
+/* Rising whole numbers up to that of the latents. */
 static bool
-parse_nesting(struct sae *s, const char *p)
+parse_rising(const struct sae *s, const char *p, size_t out[SAE_MAX_LEVELS], size_t *n)
 {
 	uint64_t v, last = 0;
 
 	while (*p) {
-		if (s->levels == SAE_MAX_LEVELS || !meta_take_count(&p, &v) || v <= last || v > s->m)
+		if (*n == SAE_MAX_LEVELS || !meta_take_count(&p, &v) || v <= last || v > s->m)
 			return false;
-		s->nesting[s->levels++] = (size_t)v;
+		out[(*n)++] = (size_t)v;
 		last = v;
 	}
-	return s->levels > 0;
+	return *n > 0;
 }
 
 /* "rw", "uw" or one number a level. */
@@ -96,7 +112,9 @@ load_rest(struct sae *s, const struct st_file *f, struct err *e)
 {
 	const char *v;
 
-	if ((v = st_meta(f, "nesting")) && !parse_nesting(s, v))
+	if ((v = st_meta(f, "groups")) && !parse_rising(s, v, s->groups, &s->ngroups))
+		return meta_bad("groups", v, "whole numbers, rising, not beyond the number of latents, at most 32 of them", e);
+	if ((v = st_meta(f, "nesting")) && !parse_rising(s, v, s->nesting, &s->levels))
 		return meta_bad("nesting", v, "whole numbers, rising, not beyond the number of latents, at most 32 of them", e);
 	if ((v = st_meta(f, "weighting")) && !weighting_ok(v))
 		return meta_bad("weighting", v, "rw, uw or a list of numbers", e);
@@ -106,6 +124,37 @@ load_rest(struct sae *s, const struct st_file *f, struct err *e)
 		return meta_bad("soft_cap", v, "a number from 0 on", e);
 	if ((v = st_meta(f, "trained_on")))
 		text_printable(s->trained_on, sizeof s->trained_on, v, strlen(v));
+	if ((v = st_meta(f, "folded")))
+		text_printable(s->folded, sizeof s->folded, v, strlen(v));
+	v = st_meta(f, "library");
+	snprintf(s->library, sizeof s->library, "%s", v && text_is_printable(v, strlen(v)) ? v : "msae");
+	return 0;
+}
+
+/* What makes a model other than plain. */
+static int
+load_variant(struct sae *s, const struct st_file *f, struct err *e)
+{
+	const char *rule = st_meta(f, "rule"), *norm = st_meta(f, "row_norm"), *v;
+	uint64_t n = 0;
+
+	if (rule && sae_rule_parse(rule) < 0)
+		return meta_bad("rule", rule, "positive, signed, magnitude, groupmax, gate or lista", e);
+	if (norm && sae_row_norm_parse(norm) < 0)
+		return meta_bad("row_norm", norm, "none, layer or length", e);
+	s->rule = rule ? (enum sae_rule)sae_rule_parse(rule) : RULE_POSITIVE;
+	s->row_norm = norm ? (enum sae_row_norm)sae_row_norm_parse(norm) : ROWS_AS_THEY_ARE;
+	if ((v = st_meta(f, "keep")) && (!meta_count(v, &n) || n < 1 || n > s->m))
+		return meta_bad("keep", v, "a whole number from 1 to the number of latents", e);
+	s->keep = v ? (size_t)n : 0;
+	if ((v = st_meta(f, "group")) && (!meta_count(v, &n) || n < 1 || n > s->m))
+		return meta_bad("group", v, "a whole number from 1 to the number of latents", e);
+	s->group = v ? (size_t)n : 0;
+	if ((v = st_meta(f, "lista_steps")) && (!meta_count(v, &n) || n > 1000))
+		return meta_bad("lista_steps", v, "a whole number up to 1000", e);
+	s->lista_steps = v ? (unsigned)n : 0;
+	if ((v = st_meta(f, "lista_eta")) && !meta_real(v, strlen(v), &s->lista_eta))
+		return meta_bad("lista_eta", v, "a number from 0 on", e);
 	return 0;
 }
 
@@ -122,6 +171,12 @@ check_arch(const struct sae *s, struct err *e)
 		return err_set(e, CODE_DATA, "neither metadata k nor tensor threshold: architecture batchtopk needs one");
 	if (s->arch == ARCH_JUMPRELU && !s->threshold)
 		return err_set(e, CODE_DATA, "tensor threshold is missing: architecture jumprelu needs it");
+	if (s->rule == RULE_GROUPMAX && (!s->group || s->m % s->group))
+		return err_set(e, CODE_DATA, "metadata group is %zu: %zu latents must part into that many equal groups", s->group, s->m);
+	if ((s->rule == RULE_GATE) != (s->W_gate != NULL))
+		return err_set(e, CODE_DATA, "tensors W_gate and b_gate belong to rule gate");
+	if (s->rule != RULE_POSITIVE && s->threshold)
+		return err_set(e, CODE_DATA, "tensor threshold and rule %s do not go together", sae_rule_name(s->rule));
 	if (s->k > s->m)
 		return err_set(e, CODE_DATA, "k is %zu; there are %zu latents", s->k, s->m);
 	for (i = 0; i < s->levels; i++)
@@ -136,7 +191,10 @@ load_arch(const struct st_file *f, enum sae_arch *arch, struct err *e)
 	const char *name = st_meta(f, "architecture");
 	int a;
 
-	if (meta_format(f, "msae", VERSION, "an msae model file", "sae-convert reads the models of other tools", e))
+	const char *version = st_meta(f, "version");
+	bool variant = version && !strcmp(version, VERSION_VARIANT);
+
+	if (meta_format(f, "msae", variant ? VERSION_VARIANT : VERSION, "an msae model file", NULL, e))
 		return e->code;
 	a = name ? sae_arch_parse(name) : -1;
 	if (a < 0)
@@ -161,18 +219,34 @@ load_size(const struct st_file *f, size_t *d, size_t *m, struct err *e)
 	return 0;
 }
 
+/* A transcoder says so, and its decoder how wide. */
+static int
+load_width(const struct st_file *f, size_t d, size_t *d_out, bool *transcoder, struct err *e)
+{
+	const char *v = st_meta(f, "transcoder");
+	const struct st_tensor *t = st_find(f, "W_dec");
+
+	*transcoder = v && !strcmp(v, "yes");
+	*d_out = d;
+	if (v && !*transcoder)
+		return meta_bad("transcoder", v, "yes", e);
+	if (*transcoder && t && t->ndim == 2 && t->shape[1] && t->shape[1] <= UINT32_MAX)
+		*d_out = (size_t)t->shape[1];
+	return 0;
+}
+
 /* All shapes, before anything is allocated on their word. */
 static int
-check_shapes(const struct st_file *f, size_t d, size_t m, struct err *e)
+check_shapes(const struct st_file *f, const struct sae *sizes, struct further has, struct err *e)
 {
-	struct sae dims = {.d = d, .m = m};
+	struct sae dims = *sizes;
 	const struct st_tensor *t;
 	struct slot slots[MAX_SLOTS];
 	char why[96];
 	size_t n, i;
 
-	n = slots_of(&dims, st_find(f, "threshold") != NULL, slots);
-	snprintf(why, sizeof why, " as W_enc is [%zu,%zu]", d, m);
+	n = slots_of(&dims, has, slots);
+	snprintf(why, sizeof why, " as W_enc is [%zu,%zu]", dims.d, dims.m);
 	for (i = 0; i < n; i++)
 		if (slot_find(f, &slots[i], why, &t, e))
 			return e->code;
@@ -180,10 +254,10 @@ check_shapes(const struct st_file *f, size_t d, size_t m, struct err *e)
 }
 
 static int
-load_tensors(struct sae *s, const struct st_file *f, struct err *e)
+load_tensors(struct sae *s, const struct st_file *f, struct further has, struct err *e)
 {
 	struct slot slots[MAX_SLOTS];
-	size_t n = slots_of(s, s->threshold != NULL, slots), i;
+	size_t n = slots_of(s, has, slots), i;
 
 	for (i = 0; i < n; i++)
 		if (slot_read(f, &slots[i], "", e))
@@ -192,25 +266,39 @@ load_tensors(struct sae *s, const struct st_file *f, struct err *e)
 }
 
 static int
+make_room(struct sae *s, const struct sae *dims, bool transcoder, bool bare, struct further has, struct err *e)
+{
+	if (transcoder ? sae_init_wide(s, dims->d, dims->m, dims->d_out, has.threshold, e) : sae_init(s, dims->d, dims->m, has.threshold, e))
+		return e->code;
+	if ((has.gate && (sae_add(&s->W_gate, s->d, s->m, e) || sae_add(&s->b_gate, s->m, 1, e))) ||
+	    (has.skip && sae_add(&s->W_skip, s->d, s->d_out, e)) || (bare && !transcoder && sae_subtract_nothing(s, e)))
+		return e->code;
+	return 0;
+}
+
+static int
 load_open(struct sae *s, const struct st_file *f, struct err *e)
 {
+	const char *subtract = st_meta(f, "subtract");
+	struct further has = {st_find(f, "threshold") != NULL, st_find(f, "W_gate") != NULL, st_find(f, "W_skip") != NULL};
 	enum sae_arch arch = ARCH_MSAE;
-	size_t d = 0, m = 0;
+	struct sae dims = {0};
+	bool transcoder = false;
 
-	if (load_arch(f, &arch, e) || load_size(f, &d, &m, e) || check_shapes(f, d, m, e) ||
-	    sae_init(s, d, m, st_find(f, "threshold") != NULL, e))
+	if (load_arch(f, &arch, e) || load_size(f, &dims.d, &dims.m, e) || load_width(f, dims.d, &dims.d_out, &transcoder, e) || check_shapes(f, &dims, has, e) ||
+	    (subtract && strcmp(subtract, "nothing") && meta_bad("subtract", subtract, "nothing", e)) || make_room(s, &dims, transcoder, subtract != NULL, has, e))
 		return infile_blame(e, f->path);
 	s->arch = arch;
-	if (load_tensors(s, f, e))
+	if (load_tensors(s, f, has, e))
 		return e->code;
-	if (load_counts(s, f, e) || load_rest(s, f, e) || check_arch(s, e))
+	if (load_counts(s, f, e) || load_rest(s, f, e) || load_variant(s, f, e) || check_arch(s, e))
 		return infile_blame(e, f->path);
 	memcpy(s->sha256, f->sha256, sizeof s->sha256);
 	return 0;
 }
 
-int
-model_load(struct sae *s, const char *path, struct err *e)
+static int
+load_native(struct sae *s, const char *path, struct err *e)
 {
 	struct st_file f;
 
@@ -224,11 +312,67 @@ model_load(struct sae *s, const char *path, struct err *e)
 	return e->code;
 }
 
+static bool
+is_torch(const unsigned char *head, size_t n)
+{
+	return pt_begins(head, n) || (n > 4 && !memcmp(head, "PK\3\4", 4));
+}
+
+/* Is it another library's? Not where it has the tensor `unless` (may be NULL);
+ * what is nobody's is for load_native to say. */
+static bool
+is_guest(const char *path, const char *unless)
+{
+	unsigned char head[INFILE_SNIFF];
+	struct err ignored = {0};
+	struct st_file f;
+	struct stat st;
+	const char *format;
+	uint64_t size;
+	size_t n;
+	int fd;
+	bool is;
+
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return true;
+	if (infile_open(path, &fd, &size, &ignored))
+		return false;
+	n = size < sizeof head ? (size_t)size : sizeof head;
+	if (infile_read_at(fd, head, n, 0, &ignored) || n < 9 || is_torch(head, n) || head[8] != '{') {
+		is = n >= 9 && (is_torch(head, n) || head[0] == '{');
+		close(fd);
+		return is;
+	}
+	if (st_open_fd(&f, fd, size, &ignored))
+		return false;
+	format = st_meta(&f, "format");
+	is = (!format || strncmp(format, "msae", 4) != 0) && !(unless && st_find(&f, unless));
+	st_close(&f);
+	return is;
+}
+
+int
+model_load_as(struct sae *s, const char *path, const struct guest_opts *o, struct err *e)
+{
+	if (o && o->from ? !strcmp(o->from, "msae") : !is_guest(path, NULL)) {
+		if (o && o->nset)
+			return err_set(e, CODE_USAGE, "--set %.80s: models of msae hold all that can be set", o->set[0]);
+		return load_native(s, path, e);
+	}
+	return guest_load(s, path, o, e);
+}
+
+int
+model_load(struct sae *s, const char *path, struct err *e)
+{
+	return model_load_as(s, path, NULL, e);
+}
+
 /* Metadata being gathered; text holds what had to be printed. */
 struct pairs {
 	struct st_meta *pair;
 	size_t n;
-	char text[6][24 * SAE_MAX_LEVELS];
+	char text[10][24 * SAE_MAX_LEVELS];
 };
 
 static void
@@ -239,13 +383,60 @@ add_pair(struct pairs *p, const char *key, const char *value)
 }
 
 static void
+add_size(struct pairs *p, size_t at, const char *key, size_t v)
+{
+	snprintf(p->text[at], sizeof p->text[at], "%zu", v);
+	add_pair(p, key, p->text[at]);
+}
+
+static bool
+is_variant(const struct sae *s)
+{
+	return sae_features(s) || s->keep || s->b_in != s->b_dec;
+}
+
+/* Only what there is: files of plain models are as they always were. */
+static void
+gather_variant(struct pairs *p, const struct sae *s)
+{
+	uint64_t ends[SAE_MAX_LEVELS];
+	size_t i;
+
+	if (s->keep)
+		add_size(p, 5, "keep", s->keep);
+	for (i = 0; i < s->ngroups; i++)
+		ends[i] = s->groups[i];
+	if (s->ngroups)
+		add_pair(p, "groups", slot_shape(p->text[6], sizeof p->text[6], ends, (unsigned)s->ngroups));
+	if (s->rule)
+		add_pair(p, "rule", sae_rule_name(s->rule));
+	if (s->row_norm)
+		add_pair(p, "row_norm", sae_row_norm_name(s->row_norm));
+	if (s->group)
+		add_size(p, 7, "group", s->group);
+	if (s->rule == RULE_LISTA) {
+		add_size(p, 8, "lista_steps", s->lista_steps);
+		snprintf(p->text[9], sizeof p->text[9], "%.9g", (double)s->lista_eta);
+		add_pair(p, "lista_eta", p->text[9]);
+	}
+	if (s->transcoder)
+		add_pair(p, "transcoder", "yes");
+	else if (s->b_in != s->b_dec)
+		add_pair(p, "subtract", "nothing");
+	if (s->library[0] && strcmp(s->library, "msae") != 0)
+		add_pair(p, "library", s->library);
+	if (s->folded[0])
+		add_pair(p, "folded", s->folded);
+}
+
+static void
 gather(struct pairs *p, const struct sae *s)
 {
 	uint64_t levels[SAE_MAX_LEVELS];
 	size_t i;
 
 	add_pair(p, "format", "msae");
-	add_pair(p, "version", VERSION);
+	add_pair(p, "version", is_variant(s) ? VERSION_VARIANT : VERSION);
 	add_pair(p, "architecture", sae_arch_name(s->arch));
 	if (s->k) {
 		snprintf(p->text[0], sizeof p->text[0], "%zu", s->k);
@@ -267,6 +458,7 @@ gather(struct pairs *p, const struct sae *s)
 	add_pair(p, "rows", p->text[3]);
 	snprintf(p->text[4], sizeof p->text[4], "%llu", (unsigned long long)s->seed);
 	add_pair(p, "seed", p->text[4]);
+	gather_variant(p, s);
 }
 
 static int
@@ -294,7 +486,7 @@ model_save_with(struct sae *s, const char *path, const char *const *extra, const
 	struct slot slots[MAX_SLOTS];
 	struct st_out out[MAX_SLOTS + MODEL_MAX_MORE];
 	struct pairs p = {0};
-	size_t n = slots_of(s, s->threshold != NULL, slots), nextra = 0, i;
+	size_t n = slots_of(s, (struct further){s->threshold != NULL, s->W_gate != NULL, s->W_skip != NULL}, slots), nextra = 0, i;
 
 	/* what could not be loaded again is not written */
 	if (check_saved(s, slots, n, e))
@@ -305,7 +497,7 @@ model_save_with(struct sae *s, const char *path, const char *const *extra, const
 		out[n++] = more[i];
 	while (extra && extra[2 * nextra])
 		nextra++;
-	p.pair = calloc(16 + nextra, sizeof *p.pair);
+	p.pair = calloc(24 + nextra, sizeof *p.pair);
 	if (!p.pair)
 		return err_memory(e, path, nextra * sizeof *p.pair);
 	gather(&p, s);
@@ -343,12 +535,30 @@ load_stats(const struct st_file *f, float **mean, size_t *d, float *scale, struc
 	return check_scale(*scale, e) ? infile_blame(e, f->path) : 0;
 }
 
+/* Of another library's model, which has to be understood for it. */
+static int
+guest_stats(const char *path, float **mean, size_t *d, float *scale, struct err *e)
+{
+	struct sae s;
+
+	if (guest_load(&s, path, NULL, e))
+		return e->code;
+	*mean = s.mean;
+	*d = s.d;
+	*scale = s.scale;
+	s.mean = NULL;
+	sae_free(&s);
+	return 0;
+}
+
 int
 stats_load(const char *path, float **mean, size_t *d, float *scale, struct err *e)
 {
 	struct st_file f;
 
 	*mean = NULL;
+	if (is_guest(path, "mean"))
+		return guest_stats(path, mean, d, scale, e);
 	if (st_open_as(&f, path, "a file of normalisation statistics", e))
 		return e->code;
 	e->code = 0;

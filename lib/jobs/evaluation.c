@@ -114,7 +114,9 @@ evaluation_begin(struct evaluation *v, const struct sae *model, const struct eva
 		memcpy(v->probe_sha, o->probe->sha256, sizeof v->probe_sha);
 	if (o->probe && o->probe->d != model->d)
 		err_set(e, CODE_DATA, "%s: takes rows of %zu numbers, the probe of %zu", v->name, model->d, o->probe->d);
-	else if (!evaluation_make(v, ks, nks, e) && o->cknna)
+	else if (evaluation_make(v, ks, nks, e))
+		err_add(e, "%s", v->name);
+	else if (o->cknna)
 		groups_init(&v->groups, o->group, o->neighbours, model->d, v->quality.nks + 1, e);
 	if (!e->code && decoder_overlap(&v->overlap, model->W_dec, model->m, model->d, e) == 0 && o->probe) {
 		v->quality.each = each_level;

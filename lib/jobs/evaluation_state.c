@@ -73,7 +73,7 @@ tensors_of(struct evaluation *v, const uint64_t c[COUNTS], struct tensor *t)
 
 /* ---- saving ---- */
 
-struct texts { char k[24], d[24], m[24], ks[512], group[24], neighbours[24], cap[32], overlap[32]; };
+struct texts { char keep[24], k[24], d[24], m[24], ks[512], group[24], neighbours[24], cap[32], overlap[32]; };
 
 static size_t
 meta_of(struct evaluation *v, struct texts *t, struct st_meta *meta)
@@ -83,6 +83,7 @@ meta_of(struct evaluation *v, struct texts *t, struct st_meta *meta)
 	size_t at = 0, n = 0, i;
 
 	snprintf(t->k, sizeof t->k, "%zu", s->k);
+	snprintf(t->keep, sizeof t->keep, "%zu", s->keep);
 	snprintf(t->d, sizeof t->d, "%zu", s->d);
 	snprintf(t->m, sizeof t->m, "%zu", s->m);
 	t->ks[0] = 0;
@@ -107,6 +108,10 @@ meta_of(struct evaluation *v, struct texts *t, struct st_meta *meta)
 	meta[n++] = (struct st_meta){"soft_cap", t->cap};
 	meta[n++] = (struct st_meta){"overlap", t->overlap};
 	meta[n++] = (struct st_meta){"probe", v->probe_sha};
+	if (s->keep)
+		meta[n++] = (struct st_meta){"keep", t->keep};
+	if (s->rule)
+		meta[n++] = (struct st_meta){"rule", (char *)(uintptr_t)sae_rule_name(s->rule)};
 	return n;
 }
 
@@ -193,6 +198,16 @@ load_shell(struct evaluation *v, const struct st_file *f, struct err *e)
 	if (e->code)
 		return e->code;
 	s->arch = (enum sae_arch)arch;
+	s->d_out = s->d;
+	if (st_meta(f, "keep"))
+		s->keep = count_of(f, "keep", s->m, e);
+	text = st_meta(f, "rule");
+	if (!e->code && text && sae_rule_parse(text) < 0)
+		meta_bad("rule", text, "one that is known", e);
+	if (e->code)
+		return e->code;
+	s->rule = text ? (enum sae_rule)sae_rule_parse(text) : RULE_POSITIVE;
+	text = st_meta(f, "model");
 	memcpy(s->sha256, text, SHA256_HEX);
 	if (st_find(f, "threshold")) {
 		s->threshold = mem_alloc(s->m * sizeof *s->threshold);

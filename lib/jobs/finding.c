@@ -15,7 +15,7 @@ finding_begin(struct finding *f, size_t n, struct pool *pool, const struct simd 
 static int
 look_for_codes(struct finding *f, const struct space *space, struct err *e)
 {
-	size_t k = f->model && f->model->arch == ARCH_TOPK ? f->model->k : 0; /* as sae-encode has it */
+	size_t k = f->model ? sae_keep(f->model) : 0; /* as sae-encode has it */
 	struct csr w = {0};
 
 	if (f->model && f->model->m != f->width)

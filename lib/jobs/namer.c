@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "files/concepts.h"
+#include "sae/rowform.h"
 
 #define OTHERWISE 3 /* times as long, or as short: another normalisation */
 
@@ -20,6 +21,8 @@ seen_from_bias(const struct namer *n, float *x)
 	size_t i;
 
 	norm_apply(x, x, 1, s->d, s->mean, s->scale, n->simd);
+	if (s->row_norm)
+		rowform_apply(s, x, x, 1, NULL);
 	for (i = 0; i < s->d; i++)
 		x[i] -= s->b_dec[i];
 }
@@ -37,7 +40,7 @@ namer_data(struct namer *n, const float *x, size_t count, struct err *e)
 	if (mat_resize(&n->x, count, s->d, "rows", e))
 		return e->code;
 	norm_apply(n->x.data, x, count, s->d, s->mean, s->scale, n->simd);
-	if (encode(n->encoder, n->x.data, count, s->arch == ARCH_TOPK ? s->k : 0, &n->z, e))
+	if (encode(n->encoder, n->x.data, count, sae_keep(s), &n->z, e))
 		return e->code;
 	strongest_codes(&n->strongest, csr_view(&n->z), n->encoded);
 	n->encoded += count;

@@ -107,6 +107,8 @@ load_start(struct training *t, struct err *e)
 		return 0;
 	if (model_load(&t->model, from, e))
 		return e->code;
+	if (sae_require(&t->model, 0, "training", e) || (t->model.b_in != t->model.b_dec && err_set(e, CODE_DATA, "it subtracts nothing from rows, which training cannot do")))
+		return err_add(e, "%s", from);
 	if (t->model.d != t->rows.store.cols)
 		return err_set(e, CODE_DATA, "%s: takes rows of %zu numbers, these have %llu", from, t->model.d, (ull)t->rows.store.cols);
 	return 0;

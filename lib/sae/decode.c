@@ -26,7 +26,7 @@ decode_sparse(const struct work *w, size_t first, size_t end)
 
 	for (r = first; r < end; r++) {
 		at = w->z.ptr[r];
-		w->simd->gather_rows(w->xhat + r * s->d, w->onto + r * w->stride, s->W_dec, s->d, s->d,
+		w->simd->gather_rows(w->xhat + r * s->d_out, w->onto + r * w->stride, s->W_dec, s->d_out, s->d_out,
 		                     w->z.idx + at, w->z.val + at, w->z.ptr[r + 1] - at);
 	}
 }
@@ -43,11 +43,11 @@ add_piece(const struct work *w, size_t first, size_t end, size_t limit, size_t *
 	for (r = first, i = 0; r < end; r++, i++)
 		for (to[i] = from[i]; to[i] < w->z.ptr[r + 1] && w->z.idx[to[i]] < limit; to[i]++)
 			;
-	for (c = 0; c < s->d; c += cols) {
-		cols = s->d - c < COLUMNS ? s->d - c : COLUMNS;
+	for (c = 0; c < s->d_out; c += cols) {
+		cols = s->d_out - c < COLUMNS ? s->d_out - c : COLUMNS;
 		for (r = first, i = 0; r < end; r++, i++) {
-			out = w->xhat + r * s->d + c;
-			w->simd->gather_rows(out, limit == LATENTS ? w->onto + r * w->stride + c : out, s->W_dec + c, s->d, cols,
+			out = w->xhat + r * s->d_out + c;
+			w->simd->gather_rows(out, limit == LATENTS ? w->onto + r * w->stride + c : out, s->W_dec + c, s->d_out, cols,
 			                     w->z.idx + from[i], w->z.val + from[i], to[i] - from[i]);
 		}
 	}
@@ -102,7 +102,7 @@ void
 decode_rows(const struct sae *model, struct csr_view z, size_t first, size_t end, const struct simd *simd,
             const float *onto, float *xhat)
 {
-	struct work w = {model, z, simd, onto ? onto : model->b_dec, onto ? model->d : 0, xhat};
+	struct work w = {model, z, simd, onto ? onto : model->b_dec, onto ? model->d_out : 0, xhat};
 	size_t to;
 
 	for (; first < end; first = to) {
@@ -114,7 +114,7 @@ decode_rows(const struct sae *model, struct csr_view z, size_t first, size_t end
 void
 decode_plain(const struct sae *model, struct csr_view z, double *xhat)
 {
-	size_t d = model->d, r, i, t;
+	size_t d = model->d_out, r, i, t;
 	double s;
 
 	for (r = 0; r < z.rows; r++)

@@ -8,7 +8,7 @@
  *   dot  = (q[0] + q[1]) + (q[2] + q[3])
  *   p    = dot + b_enc
  *
- * with x = x - b_dec rounded to float32. Sixteen lanes are one AVX-512 register,
+ * with x = x - b_in rounded to float32. Sixteen lanes are one AVX-512 register,
  * two of AVX2, four of NEON, or a loop in plain C: all give the same bits, in
  * every batch and on every machine. What is quicker than this sum (int8, BLAS)
  * only looks for the latents that it has to be computed for: sae/screen.h.

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "sae/dot.h"
 #include "sae/encode_parts.h"
+#include "sae/variant.h"
 
 #define MOST_ROWS 1024          /* of a block */
 #define MOST_BYTES (64u << 20)  /* of its lists, and of its approximate rows */
@@ -74,6 +75,7 @@ encoder_free(struct encoder *enc)
 {
 	if (!enc)
 		return;
+	variant_free(enc->variant);
 	if (enc->room)
 		forget(enc);
 	screen_free(enc->screen);
@@ -132,6 +134,13 @@ encoder_new_way(const struct sae *model, struct pool *pool, const struct simd *s
 {
 	struct encoder *enc = calloc(1, sizeof *enc);
 
+	if (enc && variant_needed(model)) {
+		enc->variant = variant_new(model, pool, simd, e);
+		if (enc->variant)
+			return enc;
+		free(enc);
+		return NULL;
+	}
 	if (enc)
 		enc->room = calloc(pool_threads(pool), sizeof *enc->room);
 	if (!enc || !enc->room) {
@@ -166,7 +175,7 @@ encoder_counts(const struct encoder *enc)
 	struct encode_counts c = enc->counts;
 	unsigned t;
 
-	for (t = 0; t < pool_threads(enc->pool); t++) {
+	for (t = 0; enc->room && t < pool_threads(enc->pool); t++) {
 		c.screened += enc->room[t].counts.screened;
 		c.computed += enc->room[t].counts.computed;
 	}
@@ -301,7 +310,7 @@ end_of(const struct part *b, size_t job)
 	return (job + 1) * b->each < b->rows ? (job + 1) * b->each : b->rows;
 }
 
-/* x - b_dec, zeros behind, and what the screen wants to know. */
+/* x - b_in, zeros behind, and what the screen wants to know. */
 static void
 take_job(void *arg, size_t job, unsigned thread)
 {
@@ -312,7 +321,7 @@ take_job(void *arg, size_t job, unsigned thread)
 
 	for (i = first; i < end; i++) {
 		x = enc->x.data + i * enc->width;
-		enc->simd->shift_scale(x, b->from + i * d, enc->model->b_dec, 1, d);
+		enc->simd->shift_scale(x, b->from + i * d, enc->model->b_in, 1, d);
 		memset(x + d, 0, (enc->width - d) * sizeof *x);
 	}
 	if (screens(enc, enc->k))
@@ -639,6 +648,8 @@ encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, s
 {
 	size_t at, rows;
 
+	if (enc->variant)
+		return variant_encode(enc->variant, x, n, k, z, e);
 	if (csr_resize(z, n, enc->model->m, 0, e) || (!enc->learned && learn(enc, e)) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
 		return e->code;
 	for (at = 0; at < n; at += rows) {
@@ -681,12 +692,16 @@ encode_plain(const struct sae *model, const float *x, size_t n, size_t k, double
 	size_t d = model->d, m = model->m, r, i, j;
 	double *p, least;
 
+	if (variant_needed(model)) {
+		variant_plain(model, x, n, k, z_dense);
+		return;
+	}
 	for (r = 0; r < n; r++) {
 		p = z_dense + r * m;
 		for (j = 0; j < m; j++) {
 			p[j] = model->b_enc[j];
 			for (i = 0; i < d; i++)
-				p[j] += ((double)x[r * d + i] - model->b_dec[i]) * model->W_enc[i * m + j];
+				p[j] += ((double)x[r * d + i] - model->b_in[i]) * model->W_enc[i * m + j];
 			least = model->threshold && model->threshold[j] > 0 ? model->threshold[j] : 0;
 			if (!(p[j] > least))
 				p[j] = 0;

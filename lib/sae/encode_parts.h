@@ -29,6 +29,7 @@ struct encode_room {
 };
 
 struct encoder {
+	struct variant *variant; /* does it all for a model that is not plain; else NULL */
 	const struct sae *model;
 	struct pool *pool;
 	const struct simd *simd;

@@ -6,6 +6,7 @@
 #include "sae/decode.h"
 #include "sae/levels.h"
 #include "sae/norm.h"
+#include "sae/rowform.h"
 #include "sae/topk.h"
 
 #define ROWS_A_JOB 32
@@ -22,9 +23,14 @@ nlevels(const struct quality *q)
 int
 quality_init(struct quality *q, const struct sae *model, const size_t *ks, size_t nks, struct pool *pool, const struct simd *simd, struct err *e)
 {
+	unsigned able = SAE_ROW_NORM | SAE_GROUPS | (nks ? 0 : SAE_SIGNED | SAE_OWN_ORDER);
 	size_t i;
 
 	*q = (struct quality){.model = model, .pool = pool, .simd = simd, .open = *model};
+	if (sae_require(model, able, nks ? "an evaluation by levels" : "an evaluation", e))
+		return e->code;
+	if (sae_features(model) & (SAE_SIGNED | SAE_OWN_ORDER))
+		q->fixed = sae_keep(model);
 	for (i = 0; i < nks && i < QUALITY_MAX_KS; i++)
 		if (ks[i] <= model->m)
 			q->ks[q->nks++] = ks[i];
@@ -36,6 +42,10 @@ quality_init(struct quality *q, const struct sae *model, const size_t *ks, size_
 	q->zero = mem_alloc(model->d * sizeof *q->zero);
 	q->x_sum = mem_alloc(QUALITY_PARTS * model->d * sizeof *q->x_sum);
 	q->fired = mem_alloc(nlevels(q) * model->m * sizeof *q->fired);
+	if (rowform_needed(model) && (mat_resize(&q->form, QUALITY_BLOCK, 2, "rows", e) || mat_resize(&q->back, QUALITY_BLOCK, model->d, "rows", e))) {
+		quality_free(q);
+		return e->code;
+	}
 	if (!q->encoder || !q->row || !q->zero || !q->x_sum || !q->fired || mat_resize(&q->xhat, QUALITY_BLOCK, model->d, "reconstructions", e)) {
 		if (!e->code)
 			err_memory(e, "evaluation", model->m * sizeof *q->fired);
@@ -74,6 +84,8 @@ quality_free(struct quality *q)
 	mat_free(&q->xhat);
 	mat_free(&q->raw[0]);
 	mat_free(&q->raw[1]);
+	mat_free(&q->form);
+	mat_free(&q->back);
 	mem_free(q->row);
 	mem_free(q->zero);
 	mem_free(q->x_sum);
@@ -86,7 +98,7 @@ quality_free(struct quality *q)
 bool
 quality_chosen(const struct quality *q)
 {
-	return q->model->arch == ARCH_TOPK || q->model->threshold != q->open.threshold;
+	return !q->fixed && (sae_keep(q->model) || q->model->threshold != q->open.threshold);
 }
 
 struct csr_view
@@ -134,8 +146,8 @@ quality_choose(const struct quality *q, struct csr_view z, struct csr *out, stru
 
 	if (!quality_chosen(q))
 		return 0;
-	if (s->arch == ARCH_TOPK)
-		return topk_rows(z, s->k, false, q->pool, q->simd, out, e);
+	if (sae_keep(s))
+		return topk_rows(z, sae_keep(s), false, q->pool, q->simd, out, e);
 	return keep_above(s->threshold, z, out, e);
 }
 
@@ -189,6 +201,10 @@ level_job(void *arg, size_t job, unsigned thread)
 			memcpy(out, numbers(q, r, w->before), NUMBERS * sizeof *out);
 		} else {
 			xhat = q->xhat.data + r * d;
+			if (q->form.data) {
+				rowform_restore(q->back.data + r * d, xhat, 1, d, q->form.data + 2 * r);
+				xhat = q->back.data + r * d;
+			}
 			if (q->mean) {
 				q->simd->unscale_shift(q->raw[1].data + r * d, xhat, q->mean, q->scale, d);
 				xhat = q->raw[1].data + r * d;
@@ -208,7 +224,7 @@ level(struct work *w, struct err *e)
 	pool_run(q->pool, level_job, w, (w->n + ROWS_A_JOB - 1) / ROWS_A_JOB);
 	if (!q->each)
 		return 0;
-	return q->each(q->each_arg, w->level, w->onto && !w->z.ptr[w->n] ? w->before : SIZE_MAX, w->given, q->xhat.data, w->n, e);
+	return q->each(q->each_arg, w->level, w->onto && !w->z.ptr[w->n] ? w->before : SIZE_MAX, w->given, q->form.data ? q->back.data : q->xhat.data, w->n, e);
 }
 
 static int
@@ -306,7 +322,9 @@ block(struct quality *q, const float *x, size_t n, uint64_t row, struct err *e)
 		norm_undo(q->raw[0].data, x, n, q->model->d, q->mean, q->scale, q->simd);
 		w.x = q->raw[0].data;
 	}
-	if (encode(q->encoder, x, n, 0, &q->z, e) || quality_choose(q, csr_view(&q->z), &q->used, e) ||
+	if (q->form.data)
+		rowform_apply(q->model, q->xhat.data, x, n, q->form.data);
+	if (encode(q->encoder, x, n, q->fixed, &q->z, e) || quality_choose(q, csr_view(&q->z), &q->used, e) ||
 	    levels_cut(csr_view(&q->z), q->ks, q->nks, q->pool, q->simd, q->cut, q->steps, e))
 		return e->code;
 	for (r = 0; r < n; r++)

@@ -61,6 +61,7 @@ struct quality {
 	float scale;
 	struct sae open;     /* the model without the threshold that levels do not have */
 	struct encoder *encoder;
+	size_t fixed;        /* k of models whose codes cannot be cut to levels by value; else 0 */
 	size_t ks[QUALITY_MAX_KS], nks;
 	struct quality_level levels[QUALITY_MAX_KS + 1];
 	uint64_t *fired;     /* [nks+1,m]: rows where a latent is active */
@@ -71,6 +72,7 @@ struct quality {
 	/* of the block at hand */
 	struct csr z, cut[2], used, steps[QUALITY_MAX_KS + 1];
 	struct mat xhat, raw[2]; /* raw: x and xhat, where they are compared so */
+	struct mat form, back;   /* where the model normalises rows: what of, and xhat taken back */
 	double *row; /* [QUALITY_BLOCK,nks+1,QUALITY_MEASURES+1] */
 	float *zero; /* [d] */
 };
@@ -83,7 +85,9 @@ struct quality_result {
 	uint64_t silent, always;       /* latents never active, active in every row */
 };
 
-/* ks ascending, at most QUALITY_MAX_KS, those beyond m left out. The model's
+/* ks ascending, at most QUALITY_MAX_KS, those beyond m left out. Transcoders,
+ * skip connections, and levels of models whose codes are chosen by more than
+ * their value, are refused (CODE_DATA). The model's
  * parameters may change between quality_reset and the next rows. */
 int quality_init(struct quality *q, const struct sae *model, const size_t *ks, size_t nks, struct pool *pool, const struct simd *simd, struct err *e);
 void quality_reset(struct quality *q);

@@ -1002,12 +1002,12 @@ model_refused(void)
 		{.meta = META, .odd = "scale", .value = NAN, .why = "tensor scale holds 1 values that are NaN"},
 		{.meta = META, .odd = "scale", .value = 0, .why = "scale is 0; it must be greater than 0"},
 		{.meta = META, .odd = "scale", .value = -1, .why = "scale is -1; it must be greater than 0"},
-		{.meta = "", .why = "not an msae model file: its metadata has no format"},
-		{.meta = "\"format\":\"pt\"", .why = "not an msae model file: its format is \"pt\""},
+		{.meta = "", .why = "a model of no library that is known here"},
+		{.meta = "\"format\":\"pt\"", .why = "metadata has format \"pt\""},
 		{.meta = "\"format\":\"msae-stats\",\"version\":\"1\"", .why = "its format is \"msae-stats\""},
-		{.meta = "\"format\":\"a\\u001b\\n\"", .why = "its format is \"a\\x1b\\x0a\""},
+		{.meta = "\"format\":\"a\\u001b\\n\"", .why = "metadata has format \"a\\x1b\\x0a\""},
 		{.meta = "\"format\":\"msae\",\"architecture\":\"relu\"", .why = "metadata version is \"\"; expected 1"},
-		{.meta = "\"format\":\"msae\",\"version\":\"2\",\"architecture\":\"relu\"", .why = "metadata version is \"2\"; expected 1"},
+		{.meta = "\"format\":\"msae\",\"version\":\"3\",\"architecture\":\"relu\"", .why = "metadata version is \"3\"; expected 1"},
 		{.meta = "\"format\":\"msae\",\"version\":\"1\"", .why = "metadata architecture is \"\""},
 		{.meta = "\"format\":\"msae\",\"version\":\"1\",\"architecture\":\"quantum\"", .why = "metadata architecture is \"quantum\""},
 		{.meta = "\"format\":\"msae\",\"version\":\"1\",\"architecture\":\"topk\"", .why = "metadata k is missing"},
@@ -1041,7 +1041,7 @@ model_refused(void)
 		refused(model_load(&s, path, &err), CODE_DATA, path, bad[i].why, bad[i].why);
 	}
 	path = put_file("x.msae", "PK\3\4....................", 24);
-	refused(model_load(&s, path, &err), CODE_DATA, path, "not an msae model file: it is a zip archive", "a PyTorch file");
+	refused(model_load(&s, path, &err), CODE_DATA, path, "broken zip archive", "a PyTorch file");
 	path = put_npy("x.msae", SHAPE("(1, 1)"), "1234", 4);
 	refused(model_load(&s, path, &err), CODE_DATA, path, "not an msae model file: it is an npy file", "an npy file");
 	path = in_dir("absent.msae");
@@ -1110,7 +1110,7 @@ stats(void)
 {
 	static const struct model_case good = {.meta = META}, foreign = {.meta = ""};
 	static const struct model_case bad[] = {
-		{.meta = "", .without = "mean", .why = "tensor mean is missing"},
+		{.meta = "", .without = "mean", .why = "a model of no library that is known here"},
 		{.meta = "", .without = "scale", .why = "tensor scale is missing"},
 		{.meta = "", .odd = "mean", .value = NAN, .why = "tensor mean holds 1"},
 		{.meta = "", .odd = "scale", .value = -2, .why = "scale is -2"},
