@@ -16,6 +16,7 @@
 #include "files/guest_parts.h"
 #include "files/infile.h"
 #include "files/jsonin.h"
+#include "files/modelfile.h"
 #include "files/slots.h"
 
 #define CONFIG_BYTES ((uint64_t)1 << 24)
@@ -322,8 +323,14 @@ guest_sizes(const struct guest *g, const char *name, size_t *rows, size_t *cols,
 	return check_type(t, e);
 }
 
-static int
-read_tensor(struct guest *g, const struct guest_tensor *t, float *dst, struct err *e)
+const struct value *
+guest_beside(const struct guest *g, const char *name)
+{
+	return g->torch ? value_get(g->pt.root, name) : NULL;
+}
+
+int
+guest_numbers(struct guest *g, const struct guest_tensor *t, float *dst, struct err *e)
 {
 	return g->torch ? pt_read_f32(&g->pt, t->what, dst, e) : st_read_f32(&g->st, t->what, dst, e);
 }
@@ -351,7 +358,7 @@ read_turned(struct guest *g, const struct guest_tensor *t, size_t rows, size_t c
 	if (!size_mul(rows, cols, &n) || !size_mul(n, sizeof *rest, &n) || !(rest = mem_alloc(n)))
 		return err_memory(e, "model", (unsigned long long)rows * cols * sizeof *rest);
 	e->code = 0;
-	if (!read_tensor(g, t, rest, e))
+	if (!guest_numbers(g, t, rest, e))
 		mat_transpose(dst, rest, cols, rows);
 	mem_free(rest);
 	return e->code;
@@ -371,7 +378,7 @@ guest_matrix(struct guest *g, const char *name, size_t rows, size_t cols, bool t
 	}
 	if (check_type(t, e))
 		return e->code;
-	return turned ? read_turned(g, t, rows, cols, dst, e) : read_tensor(g, t, dst, e);
+	return turned ? read_turned(g, t, rows, cols, dst, e) : guest_numbers(g, t, dst, e);
 }
 
 int
@@ -386,7 +393,7 @@ guest_vector(struct guest *g, const char *name, size_t n, float *dst, struct err
 		snprintf(want, sizeof want, "%zu", n);
 		return wrong_shape(t, want, e);
 	}
-	return check_type(t, e) ? e->code : read_tensor(g, t, dst, e);
+	return check_type(t, e) ? e->code : guest_numbers(g, t, dst, e);
 }
 
 int
@@ -582,13 +589,16 @@ static int
 load(struct guest *g, struct sae *s, const struct guest_opts *o, struct err *e)
 {
 	const struct guest_kind *kind = recognise(g, o, e);
+	char text[sizeof s->trained_on];
 
 	if (!kind)
 		return e->code;
 	if (kind->load(g, s, e))
 		return e->code == CODE_USAGE ? e->code : err_add(e, "a model of %s", kind->library);
 	snprintf(s->library, sizeof s->library, "%s", kind->library);
-	return check_settings(g, kind->library, e) || guest_settle(s, e) ? e->code : digest(g, s, e);
+	memcpy(text, s->trained_on, sizeof text);
+	text_printable(s->trained_on, sizeof s->trained_on, text, strlen(text));
+	return check_settings(g, kind->library, e) || guest_settle(s, e) || model_check(s, e) ? e->code : digest(g, s, e);
 }
 
 static void

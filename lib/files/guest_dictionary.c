@@ -97,7 +97,7 @@ group_ends(struct guest *g, struct sae *s, struct err *e)
 		return e->code;
 	if (t->ndim != 1 || t->shape[0] > SAE_MAX_LEVELS)
 		return err_set(e, CODE_DATA, "group_sizes: at most %d are accepted", SAE_MAX_LEVELS);
-	if (pt_read_f32(&g->pt, t->what, v, e))
+	if (guest_numbers(g, t, v, e))
 		return e->code;
 	for (i = 0; i < t->shape[0]; i++) {
 		if (!(v[i] >= 1) || !(v[i] <= (float)(s->m - at)))
@@ -158,7 +158,7 @@ scale_biases(struct guest *g, struct sae *s, struct err *e)
 static int
 centre(struct guest *g, struct sae *s, struct err *e)
 {
-	const struct value *mean = g->torch ? value_get(g->pt.root, "act_mean") : NULL;
+	const struct value *mean = guest_beside(g, "act_mean");
 	bool use;
 
 	if (!mean || guest_flag(g, "act_mean", true, &use, e) || !use)
@@ -189,7 +189,7 @@ const struct guest_kind guest_dictionary = {"dictionary_learning", match, load};
 static bool
 match_listcomp(struct guest *g)
 {
-	return g->torch && guest_find(g, "W_enc") && guest_find(g, "W_dec") && guest_find(g, "b_enc") && value_get(g->pt.root, "act_mean");
+	return g->torch && guest_find(g, "W_enc") && guest_find(g, "W_dec") && guest_find(g, "b_enc") && guest_beside(g, "act_mean");
 }
 
 static int

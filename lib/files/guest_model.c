@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/dtype.h"
 #include "base/mem.h"
 #include "files/guest_parts.h"
 
@@ -160,6 +161,15 @@ mark_columns(const float *w, size_t rows, size_t m, unsigned char *bad)
 				bad[j] |= !isfinite(w[j]);
 }
 
+/* Nearly always so; a large model is looked at only once then. */
+static bool
+all_finite(const struct sae *s)
+{
+	return !f32_nonfinite(s->W_enc, s->d * s->m) && !f32_nonfinite(s->W_dec, s->m * s->d_out) && !f32_nonfinite(s->b_enc, s->m) &&
+	       !(s->threshold && f32_nonfinite(s->threshold, s->m)) && !(s->W_gate && f32_nonfinite(s->W_gate, s->d * s->m)) &&
+	       !(s->b_gate && f32_nonfinite(s->b_gate, s->m));
+}
+
 int
 guest_settle(struct sae *s, struct err *e)
 {
@@ -171,6 +181,8 @@ guest_settle(struct sae *s, struct err *e)
 		return err_set(e, CODE_DATA, "a bias, mean or skip connection holds NaN or infinity, which every row would become");
 	if (!(s->scale > 0) || !isfinite(s->scale))
 		return err_set(e, CODE_DATA, "scaling by %g; it must be a number greater than 0", (double)s->scale);
+	if (all_finite(s))
+		return 0;
 	bad = mem_alloc(s->m);
 	if (!bad)
 		return err_memory(e, "model", s->m);

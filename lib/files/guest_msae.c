@@ -162,7 +162,7 @@ activation(struct guest *g, struct sae *s, const struct named *c, struct err *e)
 static int
 normalisation(struct guest *g, struct sae *s, struct err *e)
 {
-	const struct value *mean = value_get(g->pt.root, "mean_center");
+	const struct value *mean = guest_beside(g, "mean_center");
 	double v;
 
 	if (!mean)
@@ -201,7 +201,7 @@ frequencies(struct guest *g, struct sae *s, struct err *e)
 		return err_memory(e, "frequencies", s->m * sizeof *s->fired);
 	}
 	e->code = 0;
-	if (!pt_read_f32(&g->pt, t->what, v, e))
+	if (!guest_numbers(g, t, v, e))
 		for (j = 0; j < s->m; j++)
 			s->fired[j] = v[j] > 0 && v[j] < 1e18F ? (uint64_t)v[j] + (v[j] < 1) : 0;
 	mem_free(v);

@@ -45,6 +45,10 @@ int guest_sizes(const struct guest *g, const char *name, size_t *rows, size_t *c
 /* dst [rows,cols] of a tensor of this shape; with turned, of one [cols,rows]. */
 int guest_matrix(struct guest *g, const char *name, size_t rows, size_t cols, bool turned, float *dst, struct err *e);
 int guest_vector(struct guest *g, const char *name, size_t n, float *dst, struct err *e);
+/* What stands beside the state dict in a file of torch.save; NULL when nothing does. */
+const struct value *guest_beside(const struct guest *g, const char *name);
+/* One number of t after the other, whatever its shape and type: dst [its size]. */
+int guest_numbers(struct guest *g, const struct guest_tensor *t, float *dst, struct err *e);
 /* A tensor with one element, or a number of the pickle. */
 int guest_scalar(struct guest *g, const char *name, double *out, struct err *e);
 

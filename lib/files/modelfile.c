@@ -185,6 +185,16 @@ check_arch(const struct sae *s, struct err *e)
 	return check_scale(s->scale, e);
 }
 
+int
+model_check(const struct sae *s, struct err *e)
+{
+	if (s->weighting[0] && !weighting_ok(s->weighting))
+		return meta_bad("weighting", s->weighting, "rw, uw or a list of numbers", e);
+	if (!(s->soft_cap >= 0) || !isfinite(s->soft_cap))
+		return err_set(e, CODE_DATA, "soft_cap is %g; it must be a number from 0 on", (double)s->soft_cap);
+	return check_arch(s, e);
+}
+
 static int
 load_arch(const struct st_file *f, enum sae_arch *arch, struct err *e)
 {
@@ -291,7 +301,7 @@ load_open(struct sae *s, const struct st_file *f, struct err *e)
 	s->arch = arch;
 	if (load_tensors(s, f, has, e))
 		return e->code;
-	if (load_counts(s, f, e) || load_rest(s, f, e) || load_variant(s, f, e) || check_arch(s, e))
+	if (load_counts(s, f, e) || load_rest(s, f, e) || load_variant(s, f, e) || model_check(s, e))
 		return infile_blame(e, f->path);
 	memcpy(s->sha256, f->sha256, sizeof s->sha256);
 	return 0;
@@ -469,9 +479,7 @@ check_saved(const struct sae *s, const struct slot *t, size_t n, struct err *e)
 	for (i = 0; i < n; i++)
 		if (slot_check_finite(t[i].name, t[i].data, slot_count(&t[i]), e))
 			return e->code;
-	if (s->weighting[0] && !weighting_ok(s->weighting))
-		return meta_bad("weighting", s->weighting, "rw, uw or a list of numbers", e);
-	return check_arch(s, e);
+	return model_check(s, e);
 }
 
 int

@@ -14,6 +14,10 @@ int model_load(struct sae *s, const char *path, struct err *e);
 /* The same where the user says what it is: o->from "msae", or a library's name. */
 int model_load_as(struct sae *s, const char *path, const struct guest_opts *o, struct err *e);
 
+/* CODE_DATA for what a model of this architecture must have and s has not; numbers
+ * are not looked at. */
+int model_check(const struct sae *s, struct err *e);
+
 /* Writes s atomically; fills s->sha256. What model_load would refuse (NaN, a
  * scale of 0, topk without k ...) is not written: CODE_DATA. extra: further
  * __metadata__ pairs (key, value, key, value ... NULL), or NULL. */
