@@ -5,14 +5,14 @@
 
 #if defined(__GLIBC__)
 #include <malloc.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #endif
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define HEAP_AHEAD (96 << 20)
-#define HUGE_PAGE (2u << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
 #define KEEP_PROBE (1 << 20)
 
 bool
@@ -43,6 +43,26 @@ mem_alloc(size_t n)
 		return NULL;
 	rounded -= rounded % MEM_ALIGN;
 	return posix_memalign(&p, MEM_ALIGN, rounded) ? NULL : p;
+}
+
+void *
+mem_alloc_large(size_t n)
+{
+#ifdef MADV_HUGEPAGE
+	void *p = NULL;
+	size_t rounded;
+
+	if (n < 8 * HUGE_PAGE || !size_add(n, HUGE_PAGE, &rounded))
+		return mem_alloc(n);
+	rounded -= rounded % HUGE_PAGE;
+	if (posix_memalign(&p, HUGE_PAGE, rounded))
+		return NULL;
+	/* advice: where it is not taken, pages are small */
+	(void)madvise(p, rounded, MADV_HUGEPAGE);
+	return p;
+#else
+	return mem_alloc(n);
+#endif
 }
 
 void

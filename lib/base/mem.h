@@ -20,6 +20,10 @@ bool size_add(size_t a, size_t b, size_t *out);
  * none. mem_free(NULL) does nothing. */
 void *mem_alloc(size_t n);
 void mem_free(void *p);
+/* The same for blocks that are written once and stay, such as a model's tensors:
+ * in large pages where the system has them, since half a million page faults
+ * cost more than reading a 2 GB file. */
+void *mem_alloc_large(size_t n);
 
 /* Has the allocator keep freed blocks of up to 32 MiB, 128 MiB in all, instead
  * of giving them back at once, in one heap of huge pages where the system has

@@ -15,7 +15,7 @@ zeros(size_t a, size_t b, struct err *e)
 	float *p = NULL;
 
 	if (size_mul(a, b, &n) && size_mul(n, sizeof *p, &bytes))
-		p = mem_alloc(bytes);
+		p = mem_alloc_large(bytes);
 	if (!p) {
 		err_memory(e, "model", (unsigned long long)a * b * sizeof *p);
 		return NULL;
