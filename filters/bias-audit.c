@@ -92,7 +92,8 @@ start(struct run *r)
 	struct self *s = r->self;
 	struct err *e = &r->err;
 
-	if (check_options(r) || simd_pick(&s->of.simd, r->cpu, e) || (s->path && model_load(&s->model, s->path, e)) ||
+	if (check_options(r) || simd_pick(&s->of.simd, r->cpu, e) ||
+	    (s->path && (model_load(&s->model, s->path, e) || run_model_fits(r, &s->model, s->path, SAE_OWN_ORDER | SAE_GROUPS))) ||
 	    (s->probe_path && probe_load(&s->probe, s->probe_path, e)) ||
 	    (s->concepts_path && (concepts_load(&s->concepts, s->concepts_path, e) || concepts_lexicon(&s->concepts, &s->names, e))) ||
 	    (s->concepts_path && s->path && concepts_of_model(&s->concepts, s->concepts_path, s->path, s->model.sha256, e)) || names(r))

@@ -48,7 +48,9 @@ start(struct run *r)
 		return run_usage(r, "give one of --text, --json and --csv");
 	if (s->model_path && !r->text)
 		return run_usage(r, "-m is for text: --text, --json or --csv");
-	if (simd_pick(&s->simd, r->cpu, &r->err) || (s->path && concepts_load(&s->concepts, s->path, &r->err)) || (s->model_path && model_load(&s->model, s->model_path, &r->err)))
+	if (simd_pick(&s->simd, r->cpu, &r->err) || (s->path && concepts_load(&s->concepts, s->path, &r->err)) ||
+	    (s->model_path && (model_load(&s->model, s->model_path, &r->err) ||
+	                       run_model_fits(r, &s->model, s->model_path, SAE_SIGNED | SAE_OWN_ORDER | SAE_GROUPS))))
 		return r->err.code;
 	return s->path && s->model_path ? concepts_of_model(&s->concepts, s->path, s->model_path, s->model.sha256, &r->err) : 0;
 }

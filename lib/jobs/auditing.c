@@ -111,7 +111,7 @@ auditing_rows(struct auditing *a, const float *x, size_t d, const struct csr_vie
 		return err_set(e, CODE_DATA, "codes of %zu latents, the model has %zu", z->cols, a->model->m);
 	if (x && a->model && d != a->model->d)
 		return err_set(e, CODE_DATA, "rows of %zu numbers, the model takes %zu", d, a->model->d);
-	if (!z && encode(a->encoder, x, n, a->model->arch == ARCH_TOPK ? a->model->k : 0, &a->z, e)) /* as sae-encode has it */
+	if (!z && encode(a->encoder, x, n, sae_keep(a->model), &a->z, e)) /* as sae-encode has it */
 		return e->code;
 	codes = z ? *z : csr_view(&a->z);
 	if (x && a->undo.mean && !a->second)

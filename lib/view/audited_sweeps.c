@@ -169,7 +169,7 @@ audited_plot(const struct audited *a, FILE *to)
 	size_t classes[CLASSES], n = moving_classes(a, classes), i, c, most = 0;
 	struct plot_panel *panels = calloc(a->nsweeps, sizeof *panels);
 	struct plot_series *series = calloc(a->nsweeps * n, sizeof *series);
-	char (*titles)[NAME + 40] = calloc(a->nsweeps, sizeof *titles), note[200], group[NAME], probe[NAME], said[NAME + 60];
+	char (*titles)[NAME + 40] = calloc(a->nsweeps, sizeof *titles), note[2 * NAME + 60], group[NAME], probe[NAME];
 	double *room;
 	int rc = -1;
 
@@ -184,9 +184,10 @@ audited_plot(const struct audited *a, FILE *to)
 			panels[i] = (struct plot_panel){.title = titles[i], .x_label = "code the concept is set to", .y_label = "mean probability",
 			                                .series = series + i * n, .n = n};
 		}
-		snprintf(note, sizeof note, "%llu rows%s%s; bars: 95 %% intervals", (unsigned long long)a->sweeps[0].rows, a->of ? " of " : "", a->of ? shown(group, a->of) : "");
-		snprintf(said, sizeof said, "What %s says when one concept is changed", shown(probe, audited_probe(a)));
-		rc = plot_svg(said, note, panels, a->nsweeps, to);
+		snprintf(note, sizeof note, "%s, %llu rows%s%s; bars: 95 %% intervals", shown(probe, audited_probe(a)), (unsigned long long)a->sweeps[0].rows,
+		         a->of ? " of " : "", a->of ? shown(group, a->of) : "");
+		/* one panel is narrow, and names may be long */
+		rc = plot_svg("One concept changed, a probe asked", note, panels, a->nsweeps, to);
 	}
 	free(panels);
 	free(series);
