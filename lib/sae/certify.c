@@ -36,43 +36,62 @@ compute(const struct encoder *enc, struct encode_room *own, size_t first, size_t
 	own->counts.computed += w->at[rows];
 }
 
-/* The k latents of a row with the largest approximations above their threshold. */
-static size_t
-likely(const struct encoder *enc, struct encode_room *own, const float *a, size_t k)
+/* Approximations of latents from..to-1 of rows first..: to the rows' lists of
+ * likely latents, and in 16 bits to where all of them are kept. */
+static void
+look(const struct encoder *enc, struct encode_room *own, size_t rows, size_t from, size_t to, size_t k, uint16_t *all, struct list *likely)
 {
 	const struct sae *s = enc->model;
-	struct list l = {own->idx, own->val, 0, 0};
-	const float *p;
-	size_t j, n;
+	size_t i;
+	float *a;
 
-	for (j = 0; j < s->m; j += n) {
-		n = s->m - j < SCREEN_CUT ? s->m - j : SCREEN_CUT;
-		p = a + j;
-		if (s->threshold) {
-			memcpy(own->u, p, n * sizeof *p);
-			enc->simd->gate(own->u, s->threshold + j, n);
-			p = own->u;
-		}
-		select_gather(enc->simd, &l, j, p, n, k);
+	for (i = 0; i < rows; i++) {
+		a = own->a + i * SCREEN_COLS;
+		enc->simd->shorten(all + i * s->m + from, a, to - from);
+		if (!k)
+			continue;
+		if (s->threshold)
+			enc->simd->gate(a, s->threshold + from, to - from);
+		select_gather(enc->simd, &likely[i], from, a, to - from, k);
 	}
-	select_settle(enc->simd, &l, k);
-	return l.n;
+}
+
+/* The k latents of each row with the largest approximations above their
+ * threshold. Latents pass by in bands whose bytes stay in cache for all rows. */
+static void
+find_likely(const struct encoder *enc, struct encode_room *own, size_t first, size_t end, size_t k, uint16_t *all, struct list *likely)
+{
+	size_t m = enc->model->m, step = screen_step(enc->screen), from, to, r, n;
+
+	for (r = first; r < end; r++)
+		likely[r - first] = (struct list){own->idx + (r - first) * own->stride, own->val + (r - first) * own->stride, 0, 0};
+	for (from = 0; from < m; from = to) {
+		to = m - from < SCREEN_COLS ? m : from + SCREEN_COLS;
+		for (r = first; r < end; r += n) {
+			n = end - r < step ? end - r : step;
+			screen_product(enc->screen, &enc->seen, r, r + n, from, to, own->a);
+			look(enc, own, n, from, to, k, all + (r - first) * m, likely + (r - first));
+		}
+	}
+	for (r = first; r < end && k; r++)
+		select_settle(enc->simd, &likely[r - first], k);
 }
 
 /* Latents of row r, other than the n of `known`, whose code may reach the
- * floor, or be positive at all when that is 0. Enc->most + 1: too many. */
+ * floor, or be positive at all when that is 0. enc->most + 1: too many. */
 static size_t
-possible(const struct encoder *enc, struct encode_room *own, size_t r, const float *a, float floor, const uint32_t *known, size_t n, uint32_t *out)
+possible(const struct encoder *enc, struct encode_room *own, size_t r, const uint16_t *a, float floor, const uint32_t *known, size_t n, uint32_t *out)
 {
 	float below = floor > 0 ? select_float(select_bits(floor) - 1) : 0;
 	const struct sae *s = enc->model;
 	size_t found = 0, next = 0, j, len, got, i;
 
 	for (j = 0; j < s->m; j += len) {
-		len = s->m - j < SCREEN_CUT ? s->m - j : SCREEN_CUT;
-		screen_upper(enc->screen, &enc->seen, r, j, len, a, own->u);
+		len = s->m - j < SCREEN_COLS ? s->m - j : SCREEN_COLS;
+		screen_upper(enc->screen, &enc->seen, r, j, len, a + j, own->u);
 		if (s->threshold)
 			enc->simd->gate(own->u, s->threshold + j, len);
+		/* the room of likely latents is free by now */
 		got = enc->simd->compress_above(own->u, len, below, own->idx, own->val);
 		for (i = 0; i < got; i++) {
 			for (; next < n && known[next] < own->idx[i] + j; next++)
@@ -124,26 +143,43 @@ settle(struct encoder *enc, const struct encode_room *own, size_t i, size_t r)
 	enc->count[r] = (uint32_t)l.n;
 }
 
+/* The first round's latents, for some rows of the group at a time: their lists
+ * are in cache. */
+static void
+first_round(struct encoder *enc, struct encode_room *own, size_t first, size_t end, size_t k)
+{
+	struct wanted *a = &own->first;
+	struct list likely[LIKELY_ROWS];
+	size_t r, i, n, rows;
+
+	a->at[0] = 0;
+	for (r = first; r < end; r += rows) {
+		rows = end - r < LIKELY_ROWS ? end - r : LIKELY_ROWS;
+		find_likely(enc, own, r, r + rows, k, own->all + (r - first) * enc->model->m, likely);
+		for (i = 0; i < rows; i++) {
+			enc->count[r + i] = isnan(enc->seen.length[r + i]) ? UNDECIDED : 0;
+			n = enc->count[r + i] ? 0 : likely[i].n;
+			memcpy(a->idx + a->at[r - first + i], likely[i].idx, n * sizeof *a->idx);
+			a->at[r - first + i + 1] = a->at[r - first + i] + n;
+		}
+	}
+}
+
 void
-certify(struct encoder *enc, size_t first, size_t end, const float *approximate, unsigned thread)
+certify(struct encoder *enc, size_t first, size_t end, unsigned thread)
 {
 	struct encode_room *own = &enc->room[thread];
-	size_t k = enc->fast ? enc->k + enc->k / 4 + 8 : enc->k, rows = end - first, cols = enc->a.cols, i, n;
+	size_t k = enc->fast ? enc->k + enc->k / 4 + 8 : enc->k, m = enc->model->m, rows = end - first, i, n;
 	struct wanted *a = &own->first, *b = &own->second;
 
-	if (k > enc->model->m)
-		k = enc->model->m;
-	a->at[0] = b->at[0] = 0;
-	for (i = 0; i < rows; i++) {
-		enc->count[first + i] = isnan(enc->seen.length[first + i]) ? UNDECIDED : 0;
-		n = !k || enc->count[first + i] ? 0 : likely(enc, own, approximate + i * cols, k);
-		memcpy(a->idx + a->at[i], own->idx, n * sizeof *a->idx);
-		a->at[i + 1] = a->at[i] + n;
-	}
+	if (k > m)
+		k = m;
+	first_round(enc, own, first, end, k);
 	compute(enc, own, first, rows, a);
+	b->at[0] = 0;
 	for (i = 0; i < rows; i++) {
 		n = enc->fast || enc->count[first + i] ? 0
-		    : possible(enc, own, first + i, approximate + i * cols, floor_of(a, i, k), a->idx + a->at[i], a->at[i + 1] - a->at[i], b->idx + b->at[i]);
+		    : possible(enc, own, first + i, own->all + i * m, floor_of(a, i, k), a->idx + a->at[i], a->at[i + 1] - a->at[i], b->idx + b->at[i]);
 		if (n > enc->most) {
 			enc->count[first + i] = UNDECIDED;
 			n = 0;

@@ -10,9 +10,11 @@
 #include "sae/variant.h"
 
 #define MOST_ROWS 1024          /* of a block */
-#define MOST_BYTES (64u << 20)  /* of its lists, and of its approximate rows */
+#define MOST_BYTES (64u << 20)  /* of its lists */
+#define ALL_ROWS 252            /* of a job that computes all latents: they stay in the second cache */
 #define TILE 96                 /* latents whose products lie in cache between two selections */
-#define CACHE (1152u << 10)     /* bytes of x of a job, which its latents are computed from again and again */
+#define CACHE (2304u << 10)     /* bytes of x of a job that is screened: W_enc passes by twice for each */
+#define APPROXIMATE (16u << 20) /* and of its approximations */
 #define CHECKED 64              /* when fast, one row in this many is looked at twice */
 #define WASTED 3                /* blocks mostly undecided before the screen is given up */
 
@@ -32,9 +34,11 @@ static void
 room_free(struct encode_room *own)
 {
 	mem_free(own->p);
+	mem_free(own->a);
+	mem_free(own->u);
+	mem_free(own->all);
 	mem_free(own->idx);
 	mem_free(own->val);
-	mem_free(own->u);
 	mem_free(own->first.idx);
 	mem_free(own->first.val);
 	mem_free(own->second.idx);
@@ -58,7 +62,6 @@ forget(struct encoder *enc)
 	}
 	mat_free(&enc->x);
 	mat_free(&enc->redo);
-	mat_free(&enc->a);
 	mem_free(enc->row_of);
 	mem_free(enc->idx);
 	mem_free(enc->val);
@@ -108,7 +111,7 @@ learn(struct encoder *enc, struct err *e)
 
 	if (!enc->wt) {
 		if (size_mul(s->m, enc->width, &n) && size_mul(n, sizeof *enc->wt, &bytes))
-			enc->wt = mem_alloc(bytes);
+			enc->wt = mem_alloc_large(bytes);
 		if (!enc->wt)
 			return err_memory(e, "encoder", (unsigned long long)s->m * enc->width * sizeof *enc->wt);
 	}
@@ -195,9 +198,11 @@ screens(const struct encoder *enc, size_t k)
 static size_t
 most_each(const struct encoder *enc)
 {
-	size_t n = CACHE / (enc->width * sizeof(float)) / 12 * 12;
+	size_t n = CACHE / (enc->width * sizeof(float)), m = enc->model->m;
 
-	return n > ENCODE_GROUP ? ENCODE_GROUP : n < 48 ? 48 : n;
+	if (n > APPROXIMATE / (m * sizeof(uint16_t)))
+		n = APPROXIMATE / (m * sizeof(uint16_t));
+	return n > ENCODE_GROUP ? ENCODE_GROUP : n < 48 ? 48 : n / 12 * 12;
 }
 
 static bool
@@ -211,19 +216,21 @@ wanted_new(struct wanted *w, size_t n)
 static bool
 room_new(struct encoder *enc, struct encode_room *own, size_t k)
 {
-	size_t m = enc->model->m, row = SELECT_ROOM(k, SCREEN_CUT), group = most_each(enc);
+	size_t m = enc->model->m, group = most_each(enc);
 
-	own->p = mem_alloc(ENCODE_GROUP * TILE * sizeof *own->p);
-	own->idx = mem_alloc(row * sizeof *own->idx);
-	own->val = mem_alloc(row * sizeof *own->val);
-	own->u = mem_alloc((SCREEN_CUT + 16) * sizeof *own->u);
-	if (!own->p || !own->idx || !own->val || !own->u)
-		return false;
-	if (!screens(enc, enc->k))
-		return true;
+	own->p = mem_alloc(ALL_ROWS * TILE * sizeof *own->p);
+	if (!own->p || !screens(enc, enc->k))
+		return own->p;
+	own->stride = SELECT_ROOM(k, SCREEN_COLS);
+	own->a = mem_alloc((screen_step(enc->screen) + BYTE_ROWS) * SCREEN_COLS * sizeof *own->a);
+	own->u = mem_alloc((SCREEN_COLS + 16) * sizeof *own->u);
+	own->all = mem_alloc(group * m * sizeof *own->all);
+	own->idx = mem_alloc(LIKELY_ROWS * own->stride * sizeof *own->idx);
+	own->val = mem_alloc(LIKELY_ROWS * own->stride * sizeof *own->val);
 	own->pair = mem_alloc(group * (k > enc->most ? k : enc->most) * sizeof *own->pair);
 	own->begin = mem_alloc((m + 1) * sizeof *own->begin);
-	return own->pair && own->begin && wanted_new(&own->first, group * k) && wanted_new(&own->second, group * enc->most + 1);
+	return own->a && own->u && own->all && own->idx && own->val && own->pair && own->begin && wanted_new(&own->first, group * k) &&
+	       wanted_new(&own->second, group * enc->most + 1);
 }
 
 /* Rows that `each` bytes allow, in a block of at most MOST_ROWS. */
@@ -241,7 +248,7 @@ prepare(struct encoder *enc, size_t k, struct err *e)
 {
 	const struct sae *s = enc->model;
 	bool screened = screens(enc, k), ok = true;
-	size_t wide = k + k / 4 + 8, codes, threads, a, n;
+	size_t wide = k + k / 4 + 8, codes, n;
 	unsigned t;
 
 	forget(enc);
@@ -250,25 +257,17 @@ prepare(struct encoder *enc, size_t k, struct err *e)
 	enc->most = s->m / 4 > 8 * k + 1024 && k ? 8 * k + 1024 : s->m / 4;
 	codes = enc->stride * (sizeof *enc->idx + sizeof *enc->val);
 	n = rows_for(codes);
-	threads = pool_threads(enc->pool);
-	a = threads * (most_each(enc) + BYTE_ROWS);
-	if (screened && screen_wants_rows(enc->screen)) {
-		if (rows_for(screen_cols(enc->screen) * sizeof(float)) < n)
-			n = rows_for(screen_cols(enc->screen) * sizeof(float));
-		a = n;
-	}
 	enc->rows = n;
 	if (mat_resize(&enc->x, n + BYTE_ROWS, enc->width, "encoder", e) || mat_resize(&enc->redo, n, enc->width, "encoder", e))
 		return e->code;
-	if (screened && (mat_resize(&enc->a, a, screen_cols(enc->screen), "encoder", e) ||
-	                 screen_rows_new(&enc->seen, n, s->d, (unsigned)threads, e)))
+	if (screened && screen_rows_new(&enc->seen, n, s->d, pool_threads(enc->pool), e))
 		return e->code;
 	enc->seen.x = enc->x.data;
 	enc->row_of = mem_alloc(n * sizeof *enc->row_of);
 	enc->count = mem_alloc(n * sizeof *enc->count);
 	enc->idx = mem_alloc(n * enc->stride * sizeof *enc->idx);
 	enc->val = mem_alloc(n * enc->stride * sizeof *enc->val);
-	for (t = 0; t < threads; t++)
+	for (t = 0; t < pool_threads(enc->pool); t++)
 		ok = ok && room_new(enc, &enc->room[t], wide < s->m ? wide : s->m);
 	if (!enc->row_of || !enc->count || !enc->idx || !enc->val || !ok)
 		return err_memory(e, "encoder", n * codes);
@@ -276,12 +275,12 @@ prepare(struct encoder *enc, size_t k, struct err *e)
 	return 0;
 }
 
-/* Shares rows out: jobs of up to most_each() rows, equal, as many as there are
- * threads or a multiple. When rows are few, each job takes a part of the latents. */
+/* Shares rows out: jobs of up to `most` rows, equal, as many as there are threads
+ * or a multiple. When rows are few, jobs may share their latents instead. */
 static struct part
-share(struct encoder *enc, const float *x, size_t rows)
+share(struct encoder *enc, const float *x, size_t rows, size_t most, bool latents)
 {
-	size_t threads = pool_threads(enc->pool), most = most_each(enc), jobs = (rows + most - 1) / most, m = enc->model->m, cuts;
+	size_t threads = pool_threads(enc->pool), jobs = (rows + most - 1) / most, m = enc->model->m, cuts;
 	struct part b = {.enc = enc, .x = x, .rows = rows, .splits = 1, .latents = m};
 
 	jobs = (jobs + threads - 1) / threads * threads;
@@ -289,11 +288,11 @@ share(struct encoder *enc, const float *x, size_t rows)
 	b.each = (b.each + 11) / 12 * 12;
 	if (b.each > most)
 		b.each = most;
-	if (rows >= 12 * threads || rows > enc->rows / threads)
+	if (!latents || rows >= 12 * threads || rows > enc->rows / threads)
 		return b;
-	cuts = (m + SCREEN_CUT - 1) / SCREEN_CUT;
+	cuts = (m + SCREEN_COLS - 1) / SCREEN_COLS;
 	b.each = most;
-	b.latents = (cuts + threads - 1) / threads * SCREEN_CUT;
+	b.latents = (cuts + threads - 1) / threads * SCREEN_COLS;
 	b.splits = (m + b.latents - 1) / b.latents;
 	return b;
 }
@@ -368,8 +367,8 @@ all_job(void *arg, size_t job, unsigned thread)
 	struct encoder *enc = b->enc;
 	size_t split = job % b->splits, group = job / b->splits, first = group * b->each, rows = end_of(b, group) - first;
 	size_t from = split * b->latents, to = from + b->latents < enc->model->m ? from + b->latents : enc->model->m, cols, i;
-	struct list list[ENCODE_GROUP];
-	uint32_t *count[ENCODE_GROUP];
+	struct list list[ALL_ROWS];
+	uint32_t *count[ALL_ROWS];
 	float *p = enc->room[thread].p;
 
 	for (i = 0; i < rows; i++)
@@ -424,52 +423,12 @@ run_all(struct part *b)
 
 /* ---- screened ---- */
 
-/* The approximate rows of a group, by its thread, and what comes of them. */
-static void
-screen_job(void *arg, size_t job, unsigned thread)
-{
-	struct part *b = arg;
-	struct encoder *enc = b->enc;
-	float *a = enc->a.data + thread * (most_each(enc) + BYTE_ROWS) * enc->a.cols;
-
-	screen_product(enc->screen, &enc->seen, job * b->each, end_of(b, job), 0, enc->model->m, a);
-	certify(enc, job * b->each, end_of(b, job), a, thread);
-}
-
-/* Those of a whole block, some latents by each job. */
-static void
-product_job(void *arg, size_t job, unsigned thread)
-{
-	struct part *b = arg;
-	size_t from = job * b->latents, m = b->enc->model->m;
-
-	(void)thread;
-	screen_product(b->enc->screen, &b->enc->seen, 0, b->rows, from, from + b->latents < m ? from + b->latents : m, b->enc->a.data);
-}
-
 static void
 certify_job(void *arg, size_t job, unsigned thread)
 {
 	struct part *b = arg;
-	size_t first = job * b->each;
 
-	certify(b->enc, first, end_of(b, job), b->enc->a.data + first * b->enc->a.cols, thread);
-}
-
-/* A BLAS wants many rows at once; and when rows are few, threads share latents. */
-static void
-screen_apart(struct part *b)
-{
-	size_t threads = pool_threads(b->enc->pool), cuts;
-	struct part rest = *b;
-
-	if (screen_wants_rows(b->enc->screen))
-		b->latents = SCREEN_CUT;
-	cuts = (b->enc->model->m + b->latents - 1) / b->latents;
-	pool_run(b->enc->pool, product_job, b, cuts);
-	if (b->splits > 1)
-		rest.each = (b->rows + threads - 1) / threads;
-	pool_run(b->enc->pool, certify_job, &rest, groups(&rest));
+	certify(b->enc, job * b->each, end_of(b, job), thread);
 }
 
 /* When fast: the codes of a row, kept before all its latents were looked at,
@@ -534,17 +493,12 @@ run_screened(struct part *b, struct err *e)
 	struct part again;
 	size_t n;
 
-	if (b->splits > 1 || screen_wants_rows(enc->screen))
-		screen_apart(b);
-	else
-		pool_run(enc->pool, screen_job, b, groups(b));
+	pool_run(enc->pool, certify_job, b, groups(b));
 	n = gather_again(enc, b);
 	enc->misses = n > b->rows / 2 ? enc->misses + 1 : 0;
 	if (!n)
 		return 0;
-	again = share(enc, enc->redo.data, n);
-	again.splits = 1;
-	again.latents = enc->model->m;
+	again = share(enc, enc->redo.data, n, ALL_ROWS, false);
 	again.row_of = enc->row_of;
 	if (enc->fast)
 		return check_again(enc, &again, e);
@@ -619,7 +573,8 @@ reserve(struct csr *z, size_t used, size_t need, struct err *e)
 static int
 encode_block(struct encoder *enc, const float *x, size_t at, size_t rows, struct csr *z, struct err *e)
 {
-	struct part b = share(enc, enc->x.data, rows);
+	bool screened = screens(enc, enc->k);
+	struct part b = share(enc, enc->x.data, rows, screened ? most_each(enc) : ALL_ROWS, !screened);
 	uint32_t *ptr = z->ptr + at;
 	size_t total = ptr[0], i;
 
@@ -627,7 +582,7 @@ encode_block(struct encoder *enc, const float *x, size_t at, size_t rows, struct
 	b.ptr = ptr;
 	b.z = z;
 	pool_run(enc->pool, take_job, &b, groups(&b));
-	if (!screens(enc, enc->k))
+	if (!screened)
 		run_all(&b);
 	else if (run_screened(&b, e))
 		return e->code;

@@ -7,7 +7,8 @@
 #include "sae/screen.h"
 #include "sae/select.h"
 
-#define ENCODE_GROUP 384 /* rows of a job at the most */
+#define ENCODE_GROUP SCREEN_ROWS /* rows of a job that is screened, at the most */
+#define LIKELY_ROWS 96 /* of these, whose lists of likely latents grow together */
 #define UNDECIDED UINT32_MAX
 
 /* Latents of rows that are to be computed, one row behind the other. */
@@ -19,9 +20,12 @@ struct wanted {
 
 /* A thread's own room. */
 struct encode_room {
-	float *p;              /* [ENCODE_GROUP, TILE_COLS of encode.c] */
-	uint32_t *idx;         /* a row's candidates */
-	float *val, *u;
+	float *p;              /* [rows of a job, TILE of encode.c] values of all latents */
+	float *a, *u;          /* [rows of a step, SCREEN_COLS] approximations; [SCREEN_COLS] bounds */
+	uint16_t *all;         /* [rows of the group, m] approximations in 16 bits */
+	uint32_t *idx;         /* [LIKELY_ROWS, stride] likely latents */
+	float *val;
+	size_t stride;
 	struct wanted first, second;
 	struct dot_pair *pair;
 	uint32_t *begin;       /* [m+1]: where a latent's pairs begin */
@@ -47,7 +51,6 @@ struct encoder {
 	size_t stride;         /* of a row's list */
 	size_t most;           /* latents that a row may want in the second round */
 	struct mat x, redo;    /* [rows,width] */
-	struct mat a;          /* approximate rows: of a block, or of each thread's group */
 	size_t *row_of;        /* [rows] whose row redo[i] is */
 	struct screen_rows seen;
 	uint32_t *idx, *count; /* lists of codes [rows][stride]; how many */
@@ -56,9 +59,9 @@ struct encoder {
 	struct encode_counts counts;
 };
 
-/* The screened way for rows first..end-1 of a block, a [.,cols] their
- * approximate rows: their lists and counts, UNDECIDED where it could not tell. */
-void certify(struct encoder *enc, size_t first, size_t end, const float *a, unsigned thread);
+/* The screened way for rows first..end-1 of a block: their lists and counts,
+ * UNDECIDED where it could not tell. */
+void certify(struct encoder *enc, size_t first, size_t end, unsigned thread);
 
 /* Codes as p says: thresholds applied to n values p of latents from.. */
 static inline float

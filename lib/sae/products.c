@@ -285,14 +285,31 @@ PRODUCT(dot_tile)(const float *x, size_t rows, const float *w, size_t cols, size
 PAIRS(4)
 PAIRS(1)
 
+#define AHEAD 24 /* pairs before a latent's weights are wanted, they are asked for */
+
+/* Weights come from memory, each latent's once for several pairs, and too few
+ * of them for the CPU to see that they will. */
+static inline void
+ask_for(const float *w, size_t width, const struct dot_pair *pair, size_t i, size_t n)
+{
+	size_t j;
+
+	if (i + AHEAD + 4 > n || pair[i + AHEAD + 3].latent == pair[i + AHEAD - 1].latent)
+		return;
+	for (j = 0; j < width; j += 64 / sizeof *w)
+		__builtin_prefetch(w + pair[i + AHEAD + 3].latent * width + j, 0, 2);
+}
+
 /* Four at a time: four sums under way hide how long an addition takes. */
 void
 PRODUCT(dot_pairs)(const float *x, const float *w, size_t width, const struct dot_pair *pair, size_t n, float *out)
 {
 	size_t i = 0;
 
-	for (; i + 4 <= n; i += 4)
+	for (; i + 4 <= n; i += 4) {
+		ask_for(w, width, pair, i, n);
 		pairs_4(x, w, width, pair + i, out);
+	}
 	for (; i < n; i++)
 		pairs_1(x, w, width, pair + i, out);
 }

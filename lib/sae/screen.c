@@ -182,16 +182,12 @@ screen_free(struct screen *s)
 	free(s);
 }
 
+/* Bytes: rows that a kernel takes at once. A BLAS packs what it multiplies,
+ * anew in each call. */
 size_t
-screen_cols(const struct screen *s)
+screen_step(const struct screen *s)
 {
-	return s->cols;
-}
-
-bool
-screen_wants_rows(const struct screen *s)
-{
-	return s->kind == SCREEN_BLAS;
+	return s->kind == SCREEN_BYTES ? 12 : SCREEN_ROWS;
 }
 
 /* ---- the rows' side ---- */
@@ -273,46 +269,23 @@ screen_take(const struct screen *s, struct screen_rows *w, size_t first, size_t 
 
 /* ---- both ---- */
 
-#define BAND 384 /* latents whose bytes stay in the second cache while rows pass by */
-
-static void
-product_bytes(const struct screen *s, const struct screen_rows *w, size_t first, size_t end, size_t from, size_t to, float *a)
-{
-	const struct byte_rows b = {w->q, w->scale, w->offset, s->width / 4};
-	size_t rows = (end - first + BYTE_ROWS - 1) / BYTE_ROWS * BYTE_ROWS, at, cols;
-
-	for (at = from; at < to; at += cols) {
-		cols = to - at < BAND ? to - at : BAND;
-		s->simd->byte_tile(&b, first, rows, s->w + at * s->width, cols, s->scale + at, s->bias + at,
-		                   a + at, s->cols);
-	}
-}
-
-static void
-product_blas(const struct screen *s, const struct screen_rows *w, size_t first, size_t end, size_t from, size_t to, float *a)
-{
-	size_t at, cols, r;
-
-	for (at = from; at < to; at += cols) {
-		cols = to - at < 2 * SCREEN_CUT ? to - at : SCREEN_CUT;
-		blas_gemm(end - first, cols, s->d, w->x + first * w->width, w->width, s->model->W_enc + at, s->m,
-		          a + at, s->cols);
-		for (r = first; r < end; r++)
-			s->simd->add(a + (r - first) * s->cols + at, s->model->b_enc + at, cols);
-	}
-}
-
 void
 screen_product(const struct screen *s, const struct screen_rows *w, size_t first, size_t end, size_t from, size_t to, float *a)
 {
-	if (s->kind == SCREEN_BYTES)
-		product_bytes(s, w, first, end, from, to == s->m ? s->cols : to, a);
-	else
-		product_blas(s, w, first, end, from, to, a);
+	const struct byte_rows b = {w->q, w->scale, w->offset, s->width / 4};
+	size_t rows = (end - first + BYTE_ROWS - 1) / BYTE_ROWS * BYTE_ROWS, cols = (to - from + BYTE_COLS - 1) / BYTE_COLS * BYTE_COLS, r;
+
+	if (s->kind == SCREEN_BYTES) {
+		s->simd->byte_tile(&b, first, rows, s->w + from * s->width, cols, s->scale + from, s->bias + from, a, SCREEN_COLS);
+		return;
+	}
+	blas_gemm(end - first, to - from, s->d, w->x + first * w->width, w->width, s->model->W_enc + from, s->m, a, SCREEN_COLS);
+	for (r = 0; r < end - first; r++)
+		s->simd->add(a + r * SCREEN_COLS, s->model->b_enc + from, to - from);
 }
 
 void
-screen_upper(const struct screen *s, const struct screen_rows *w, size_t r, size_t from, size_t n, const float *a, float *u)
+screen_upper(const struct screen *s, const struct screen_rows *w, size_t r, size_t from, size_t n, const uint16_t *a, float *u)
 {
-	s->simd->upper(u, a + from, s->by_x + from, s->by_rest + from, s->fixed + from, w->length[r], w->rest[r], n);
+	s->simd->upper(u, a, s->by_x + from, s->by_rest + from, s->fixed + from, w->length[r], w->rest[r], n);
 }

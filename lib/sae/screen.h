@@ -37,14 +37,11 @@ int screen_new(struct screen **out, const struct sae *model, const float *wt, en
                const struct simd *simd, struct err *e);
 void screen_free(struct screen *s);
 
-/* Latents rounded up to a whole panel: how wide rows of a are. Columns beyond
- * m hold minus infinity, or nothing that anyone may read. */
-size_t screen_cols(const struct screen *s);
-/* Whether a product is quickest with as many rows as there are at once, and
- * few latents: a BLAS packs what it multiplies, anew in each call. */
-bool screen_wants_rows(const struct screen *s);
-/* Where latents may be shared out among jobs: multiples of this. */
-#define SCREEN_CUT 512
+/* Latents that are looked at in one go, and rows: the most, for which a
+ * product is quickest. */
+#define SCREEN_COLS 512
+#define SCREEN_ROWS 768
+size_t screen_step(const struct screen *s);
 
 /* What a screen knows of rows. Room for `rows`, rounded up to BYTE_ROWS. */
 struct screen_rows {
@@ -64,12 +61,14 @@ void screen_rows_free(struct screen_rows *w);
  * length of NaN: it has to be done without. */
 void screen_take(const struct screen *s, struct screen_rows *w, size_t first, size_t end, unsigned thread);
 
-/* a[(r - first)*cols + j] for rows first..end-1 and latents from..to-1, `from` a
- * multiple of SCREEN_CUT and `to` another or m. first is a multiple of BYTE_ROWS,
- * and up to BYTE_ROWS - 1 rows behind the last are overwritten. */
+/* a[(r - first)*SCREEN_COLS + j - from] for rows first..end-1 and latents
+ * from..to-1: at most screen_step rows, first a multiple of BYTE_ROWS; at most
+ * SCREEN_COLS latents, `from` a multiple of it. Up to BYTE_ROWS - 1 rows behind
+ * the last, and all SCREEN_COLS columns, may be overwritten. */
 void screen_product(const struct screen *s, const struct screen_rows *w, size_t first, size_t end, size_t from, size_t to, float *a);
 
-/* u[0..n-1] of latents from.. of row r, whose a is at a[from]. */
-void screen_upper(const struct screen *s, const struct screen_rows *w, size_t r, size_t from, size_t n, const float *a, float *u);
+/* Upper bounds u[0..n-1] of latents from.. of row r, whose a, shortened to 16
+ * bits (simd.h), are given. */
+void screen_upper(const struct screen *s, const struct screen_rows *w, size_t r, size_t from, size_t n, const uint16_t *a, float *u);
 
 #endif

@@ -337,15 +337,53 @@ compare(const float *x, const float *y, size_t n, struct compared *out)
 	*out = (struct compared){SUM_WIDE(e), SUM_WIDE(ee), SUM_WIDE(abs), SUM_WIDE(yy), SUM_WIDE(xy)};
 }
 
+typedef uint32_t word __attribute__((vector_size(BYTES)));
+typedef uint16_t half __attribute__((vector_size(BYTES / 2)));
+
 static void
-upper(float *u, const float *a, const float *by_x, const float *by_rest, const float *fixed, float x, float rest, size_t n)
+shorten(uint16_t *to, const float *from, size_t n)
 {
 	size_t i = 0;
+	word w;
+	half h;
 
-	for (; i + LANES <= n; i += LANES)
-		store(u + i, load(a + i) + ((x * load(by_x + i) + rest * load(by_rest + i)) + load(fixed + i)));
-	for (; i < n; i++)
-		u[i] = a[i] + ((x * by_x[i] + rest * by_rest[i]) + fixed[i]);
+	for (; i + LANES <= n; i += LANES) {
+		__builtin_memcpy(&w, from + i, sizeof w);
+		w = (w + 0x7fff + (w >> 16 & 1)) >> 16;
+		h = __builtin_convertvector(w, half);
+		__builtin_memcpy(to + i, &h, sizeof h);
+	}
+	for (; i < n; i++) {
+		uint32_t one;
+
+		__builtin_memcpy(&one, from + i, sizeof one);
+		to[i] = (uint16_t)((one + 0x7fff + (one >> 16 & 1)) >> 16);
+	}
+}
+
+static void
+upper(float *u, const uint16_t *a, const float *by_x, const float *by_rest, const float *fixed, float x, float rest, size_t n)
+{
+	size_t i = 0;
+	word w, sign;
+	half h;
+	vec v, size;
+
+	for (; i + LANES <= n; i += LANES) {
+		__builtin_memcpy(&h, a + i, sizeof h);
+		w = __builtin_convertvector(h, word) << 16;
+		sign = w & 0x7fffffff;
+		__builtin_memcpy(&v, &w, sizeof v);
+		__builtin_memcpy(&size, &sign, sizeof size);
+		store(u + i, (v + size * 0x1p-8f) + ((x * load(by_x + i) + rest * load(by_rest + i)) + load(fixed + i)));
+	}
+	for (; i < n; i++) {
+		uint32_t one = (uint32_t)a[i] << 16;
+		float f;
+
+		__builtin_memcpy(&f, &one, sizeof f);
+		u[i] = (f + fabsf(f) * 0x1p-8f) + ((x * by_x[i] + rest * by_rest[i]) + fixed[i]);
+	}
 }
 
 /* The largest magnitude, by the order of bits. */
@@ -421,5 +459,5 @@ round_row(const float *x, size_t n, int8_t *q)
 extern const struct simd PRODUCT(simd);
 const struct simd PRODUCT(simd) = {
 	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, keep_above, axpy, gather_rows, compare,
-	QUICK, PRODUCT(dot_tile), PRODUCT(dot_pairs), round_row, BYTE_TILE, upper
+	QUICK, PRODUCT(dot_tile), PRODUCT(dot_pairs), round_row, BYTE_TILE, shorten, upper
 };

@@ -76,8 +76,10 @@ struct simd {
 	 * Exact sums in 32 bits; four roundings after that. NULL where bytes are not quicker. */
 	void (*byte_tile)(const struct byte_rows *b, size_t first, size_t rows, const uint8_t *w, size_t cols,
 	                  const float *scale, const float *bias, float *a, size_t ld);
-	/* u[i] = a[i] + ((x * by_x[i] + rest * by_rest[i]) + fixed[i]) */
-	void (*upper)(float *u, const float *a, const float *by_x, const float *by_rest, const float *fixed, float x, float rest, size_t n);
+	/* to[i] = from[i] rounded to the 16 bits of bfloat16: by at most 2^-8 of it */
+	void (*shorten)(uint16_t *to, const float *from, size_t n);
+	/* u[i] = a[i] + |a[i]| 2^-8 + ((x * by_x[i] + rest * by_rest[i]) + fixed[i]), a in 16 bits */
+	void (*upper)(float *u, const uint16_t *a, const float *by_x, const float *by_rest, const float *fixed, float x, float rest, size_t n);
 };
 
 /* The best table this CPU has; force (a name, or NULL) asks
