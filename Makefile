@@ -2,6 +2,7 @@
 #
 #   make           build            make demo     a whole run on planted data
 #   make check     all tests        make bench    speed, as ratios in one run
+#   make bench-check   instructions of each kernel beside those committed; RENEW=1
 #   make fuzz      each parser, FUZZ_SECONDS= long
 #   make install   PREFIX= DESTDIR= make deps     install what is missing
 #
@@ -92,6 +93,10 @@ bench: deps
 	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
 	$(Q)PATH="$(CURDIR)/$(BIN):$$PATH" BUILD="$(CURDIR)/$(B)" bench/run
 
+bench-check: deps
+	$(Q)$(MAKE) -s --no-print-directory $(B)/bench/counts
+	$(Q)CC="$(CC)" CFLAGS="$(CFLAGS)" BUILD="$(CURDIR)/$(B)" bench/check
+
 # Manual pages are printed by the programs themselves, from their option tables.
 man: all
 	@mkdir -p $(B)/man
@@ -121,5 +126,5 @@ fuzz: deps
 clean:
 	rm -rf build bin demo
 
-.PHONY: all unit deps demo check bench fuzz man install uninstall clean
+.PHONY: all unit deps demo check bench bench-check fuzz man install uninstall clean
 .DELETE_ON_ERROR:
