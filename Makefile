@@ -33,15 +33,15 @@ ALL_LD   = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(filter Linux,$(shell 
 DEPFLAGS = -MMD -MP
 
 FILTERS := $(patsubst filters/%.c,%,$(wildcard filters/*.c))
-# simd.c and products.c of lib/sae are compiled once for each instruction set the dispatcher knows
+# these of lib/ are compiled once for each instruction set that lib/base/cpu.h knows
 SIMD    := plain $(if $(filter x86_64 amd64,$(shell uname -m)),avx2 avx512 avx512vnni)
-MANY    := simd products
+MANY    := sae/simd sae/products stream/sum
 SIMD_plain  =
 SIMD_avx2   = -mavx2 -mfma -mf16c
 SIMD_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
 SIMD_avx512vnni = $(SIMD_avx512) -mavx512vnni
-MANY_OBJ := $(foreach f,$(MANY),$(SIMD:%=$(B)/sae/$(f).%.o))
-OBJ     := $(patsubst lib/%.c,$(B)/%.o,$(filter-out $(MANY:%=lib/sae/%.c),$(wildcard lib/*/*.c))) $(MANY_OBJ)
+MANY_OBJ := $(foreach f,$(MANY),$(SIMD:%=$(B)/$(f).%.o))
+OBJ     := $(patsubst lib/%.c,$(B)/%.o,$(filter-out $(MANY:%=lib/%.c),$(wildcard lib/*/*.c))) $(MANY_OBJ)
 UNITS   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 BENCHES := $(patsubst bench/%.c,$(B)/bench/%,$(wildcard bench/*.c))
 
@@ -68,9 +68,9 @@ $(B)/%.o: lib/%.c Makefile
 	$(Q)$(CC) $(ALL_CF) $(DEPFLAGS) $(PKG_CF) -c $< -o $@
 
 define COMPILE_MANY
-$(SIMD:%=$(B)/sae/$(1).%.o): $(B)/sae/$(1).%.o: lib/sae/$(1).c Makefile
+$(SIMD:%=$(B)/$(1).%.o): $(B)/$(1).%.o: lib/$(1).c Makefile
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL_CF) $$(DEPFLAGS) $$(SIMD_$$*) -DSIMD=$$* -c $$< -o $$@
+	$$(Q)$$(CC) $$(ALL_CF) $$(DEPFLAGS) $$(SIMD_$$*) $$(PKG_CF) -DSIMD=$$* -c $$< -o $$@
 endef
 $(foreach f,$(MANY),$(eval $(call COMPILE_MANY,$(f))))
 

@@ -124,3 +124,18 @@ csr_view(const struct csr *c)
 {
 	return (struct csr_view){c->rows, c->cols, c->ptr, c->idx, c->val};
 }
+
+/* No way out inside, and nothing but bits, so that it becomes vector code: when
+ * i <= last neither i nor last - i has the top bit; else one has. */
+bool
+csr_within(const uint32_t *idx, size_t n, uint32_t cols)
+{
+	uint32_t bits = 0, last = cols - 1;
+	size_t i;
+
+	if (!cols)
+		return !n;
+	for (i = 0; i < n; i++)
+		bits |= idx[i] | (last - idx[i]);
+	return bits < 1u << 31;
+}

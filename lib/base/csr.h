@@ -3,6 +3,7 @@
 #ifndef BASE_CSR_H
 #define BASE_CSR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,8 @@ int csr_copy(struct csr *to, struct csr_view from, struct err *e);
 int csr_append(struct csr *to, struct csr_view from, size_t first, size_t end, struct err *e);
 /* Takes out what is not below latent `limit`; columns stay as many. */
 void csr_below(struct csr *c, uint32_t limit);
+/* Whether all of idx[n] are below cols <= 2^31. */
+bool csr_within(const uint32_t *idx, size_t n, uint32_t cols);
 void csr_free(struct csr *c);
 struct csr_view csr_view(const struct csr *c);
 

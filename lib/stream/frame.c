@@ -3,11 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#define XXH_STATIC_LINKING_ONLY /* a hash state on the stack */
-#include <xxhash.h>
 
 #include "base/dtype.h"
 #include "base/text.h"
+#include "stream/sum.h"
 
 /* ---- reading ---- */
 
@@ -65,7 +64,6 @@ static int
 check_csr(const struct col *c, size_t ptr_bytes, size_t idx_bytes, struct err *e)
 {
 	uint64_t n = c->shape[0], m = c->shape[1], nnz, i;
-	uint32_t most = 0;
 
 	if (c->ndim != 2 || strcmp(c->dtype, "<f4"))
 		return err_set(e, CODE_DATA, "column %s: sparse columns are two-dimensional <f4", c->name);
@@ -81,10 +79,11 @@ check_csr(const struct col *c, size_t ptr_bytes, size_t idx_bytes, struct err *e
 	for (i = 0; i < n; i++)
 		if (c->ptr[i] > c->ptr[i + 1] || c->ptr[i + 1] > nnz)
 			return err_set(e, CODE_DATA, "column %s: ptr goes backwards at row %llu", c->name, (unsigned long long)i);
-	for (i = 0; i < nnz; i++) /* no way out inside: this becomes vector code */
-		most = c->idx[i] > most ? c->idx[i] : most;
-	if (nnz && most >= m)
-		return err_set(e, CODE_DATA, "column %s: index %u in a row of %llu", c->name, most, (unsigned long long)m);
+	if (csr_within(c->idx, nnz, (uint32_t)m))
+		return 0;
+	for (i = 0; i < nnz; i++)
+		if (c->idx[i] >= m)
+			return err_set(e, CODE_DATA, "column %s: index %u in a row of %llu", c->name, c->idx[i], (unsigned long long)m);
 	return 0;
 }
 
@@ -650,8 +649,9 @@ frame_pack_bytes(struct frame_packed *o, const void *bytes, size_t n, struct err
 	return add_piece(o, bytes, 0, n, e);
 }
 
-struct iovec *
-frame_packed_iov(struct frame_packed *o, size_t *count)
+/* Pieces' addresses, which were not final while small could still move. */
+static void
+place_pieces(const struct frame_packed *o)
 {
 	size_t i;
 
@@ -661,6 +661,12 @@ frame_packed_iov(struct frame_packed *o, size_t *count)
 
 		o->iov[i] = (struct iovec){.iov_base = (void *)(uintptr_t)at, .iov_len = p->n};
 	}
+}
+
+struct iovec *
+frame_packed_iov(struct frame_packed *o, size_t *count)
+{
+	place_pieces(o);
 	*count = o->npieces;
 	return o->iov;
 }
@@ -668,23 +674,16 @@ frame_packed_iov(struct frame_packed *o, size_t *count)
 uint64_t
 frame_hash(const void *bytes, size_t n)
 {
-	return XXH3_64bits(bytes, n);
+	struct iovec v = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
+
+	return sum_for(NULL)->pieces(&v, 1);
 }
 
 uint64_t
 frame_packed_hash(const struct frame_packed *o)
 {
-	XXH3_state_t s;
-	const struct piece *p;
-	size_t i;
-
-	XXH3_INITSTATE(&s);
-	XXH3_64bits_reset(&s);
-	for (i = 0; i < o->npieces; i++) {
-		p = &o->pieces[i];
-		XXH3_64bits_update(&s, p->p ? p->p : o->small.data + p->at, p->n);
-	}
-	return XXH3_64bits_digest(&s);
+	place_pieces(o);
+	return sum_for(NULL)->pieces(o->iov, o->npieces);
 }
 
 void

@@ -3,10 +3,12 @@
 #include <msgpack.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "base/rng.h"
 #include "stream/frame.h"
 #include "stream/head.h"
+#include "stream/sum.h"
 #include "tap.h"
 
 /* ---- tokens against the oracle ---- */
@@ -360,6 +362,71 @@ test_head(void)
 	frame_free(&f);
 }
 
+/* Every table against the library, whole and cut in four anywhere. */
+static void
+test_sums(void)
+{
+	static const char *const names[] = {"plain", "avx2", "avx512"};
+	static unsigned char bytes[5000];
+	struct rng r = {0};
+	size_t t, n, i, cut[3];
+	struct iovec v[4];
+	uint64_t right;
+	bool ok;
+
+	rng_seed(&r, 8, 0);
+	for (i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)rng_u64(&r);
+	for (t = 0; t < 3; t++) {
+		if (!sum_for(names[t])) {
+			tap_skip("sums", names[t]);
+			continue;
+		}
+		for (n = 0, ok = true; n <= sizeof bytes; n += n < 600 ? 1 : 97) {
+			right = XXH3_64bits(bytes, n);
+			v[0] = (struct iovec){bytes, n};
+			ok = ok && sum_for(names[t])->pieces(v, 1) == right;
+			for (i = 0; i < 3; i++)
+				cut[i] = rng_below(&r, n + 1);
+			for (i = 0; i < 3; i++) /* three times is enough to sort three */
+				if (cut[i % 2] > cut[i % 2 + 1]) {
+					size_t swap = cut[i % 2];
+
+					cut[i % 2] = cut[i % 2 + 1];
+					cut[i % 2 + 1] = swap;
+				}
+			for (i = 0; i < 4; i++)
+				v[i] = (struct iovec){bytes + (i ? cut[i - 1] : 0), (i < 3 ? cut[i] : n) - (i ? cut[i - 1] : 0)};
+			ok = ok && sum_for(names[t])->pieces(v, 4) == right;
+		}
+		tap_ok(ok, "sums by %s are those of the library", names[t]);
+	}
+	tap_ok(!sum_for("z80") && sum_for(NULL), "a table that is not there; the best one");
+}
+
+/* Indices at the edge of what is allowed, at every place of a vector. */
+static void
+test_below(void)
+{
+	static const uint32_t cols[] = {1, 2, 6144, COL_MAX_WIDTH, 1u << 31};
+	uint32_t idx[40] = {0};
+	size_t c, n, i;
+	bool ok = true;
+
+	for (c = 0; c < 5; c++)
+		for (n = 1; n <= 40; n++)
+			for (i = 0; i < n; i++) {
+				idx[i] = cols[c] - 1;
+				ok = ok && csr_within(idx, n, cols[c]);
+				idx[i] = cols[c];
+				ok = ok && !csr_within(idx, n, cols[c]);
+				idx[i] = UINT32_MAX;
+				ok = ok && !csr_within(idx, n, cols[c]);
+				idx[i] = 0;
+			}
+	tap_ok(ok && csr_within(idx, 0, 0) && !csr_within(idx, 1, 0), "an index that is not below the number of columns is seen");
+}
+
 int
 main(void)
 {
@@ -371,6 +438,8 @@ main(void)
 	test_frames(&s);
 	test_damage(&s);
 	test_head();
+	test_sums();
+	test_below();
 	buf_free(&s.ids);
 	frame_free(&s.f);
 	return tap_done();
