@@ -68,9 +68,11 @@ static void do_shift_scale(struct data *d) { d->simd->shift_scale(d->v[2], d->v[
 static void do_unscale_shift(struct data *d) { d->simd->unscale_shift(d->v[2], d->v[0], d->v[1], .5f, LONG); }
 static void do_count_above(struct data *d) { sink = d->simd->count_above(d->v[0], LONG, .1f); }
 static void do_compress_above(struct data *d) { sink = d->simd->compress_above(d->v[0], LONG, .1f, d->idx, d->v[2]); }
+static void do_few_above(struct data *d) { sink = d->simd->few_above(d->v[0], LONG, .45f, d->idx, d->v[2]); }
 static void do_keep_above(struct data *d) { sink = d->simd->keep_above(d->idx, d->v[2], LONG, .2f); }
 static void do_axpy(struct data *d) { d->simd->axpy(d->v[2], .5f, d->v[0], LONG); }
 static void do_upper(struct data *d) { d->simd->upper(d->v[2], d->v[0], d->v[1], d->v[3], d->v[0], .5f, .1f, LONG); }
+static void do_maxima(struct data *d) { d->simd->maxima(d->v[0], LONG, d->out, 4 * K); }
 static void do_dot_tile(struct data *d) { d->simd->dot_tile(d->x, ROWS, d->w, 101, D, d->p, M); }
 static void do_dot_pairs(struct data *d) { d->simd->dot_pairs(d->x, d->w, D, d->pair, LONG, d->v[2]); }
 static void do_decode_few(struct data *d) { decode(&d->model, csr_view(&d->few), NULL, d->simd, d->out); }
@@ -83,6 +85,15 @@ do_compare(struct data *d)
 
 	d->simd->compare(d->v[0], d->v[1], LONG, &c);
 	sink = c.ee > 0;
+}
+
+static void
+do_extremes(struct data *d)
+{
+	int32_t least, most;
+
+	d->simd->extremes(d->v[0], LONG, &least, &most);
+	sink = (size_t)(most > least);
 }
 
 static void
@@ -144,7 +155,8 @@ static const struct kernel {
 	void (*run)(struct data *d);
 } kernels[] = {
 	{"add", do_add}, {"gate", do_gate}, {"shift_scale", do_shift_scale}, {"unscale_shift", do_unscale_shift},
-	{"count_above", do_count_above}, {"compress_above", do_compress_above}, {"keep_above", do_keep_above},
+	{"count_above", do_count_above}, {"compress_above", do_compress_above}, {"few_above", do_few_above},
+	{"keep_above", do_keep_above}, {"maxima", do_maxima}, {"extremes", do_extremes},
 	{"axpy", do_axpy}, {"gather_rows", do_gather_rows}, {"compare", do_compare}, {"round_row", do_round_row},
 	{"upper", do_upper}, {"dot_tile", do_dot_tile}, {"dot_pairs", do_dot_pairs}, {"decode_few", do_decode_few},
 	{"decode_many", do_decode_many}, {"topk_dense", do_topk_dense}, {"topk_rows", do_topk_rows}, {"encode", do_encode},

@@ -66,19 +66,21 @@ cpu_now(void)
 
 static volatile float sink; /* so that no loop is thrown away */
 
+#define ONE_READ(sum, at) \
+	memcpy(&v, p + (at), sizeof v); \
+	sum += v;
 /* Reading n bytes, a multiple of 256, by four sums of registers as wide as the table's. */
 #define READ(NAME, HOW, BYTES) \
 	HOW static void read_##NAME(const char *p, size_t n) \
 	{ \
 		typedef float vec __attribute__((vector_size(BYTES))); \
-		vec s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, v[4]; \
+		vec s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, v; \
 		size_t i; \
-		for (i = 0; i + sizeof v <= n; i += sizeof v) { \
-			memcpy(v, p + i, sizeof v); \
-			s0 += v[0]; \
-			s1 += v[1]; \
-			s2 += v[2]; \
-			s3 += v[3]; \
+		for (i = 0; i + 4 * sizeof v <= n; i += 4 * sizeof v) { \
+			ONE_READ(s0, i) \
+			ONE_READ(s1, i + sizeof v) \
+			ONE_READ(s2, i + 2 * sizeof v) \
+			ONE_READ(s3, i + 3 * sizeof v) \
 		} \
 		s0 += s1 + s2 + s3; \
 		sink = s0[0]; \

@@ -6,14 +6,25 @@ uint32_t
 select_cut(const struct simd *simd, const float *v, size_t n, size_t k, uint32_t low, size_t *above)
 {
 	uint32_t high = select_bits(INFINITY), mid;
-	size_t c;
+	size_t c, under = n; /* at most so many are above low */
+	int32_t least, most;
+	unsigned turn;
 
 	*above = 0;
-	while (high - low > 1) { /* more than k are above low, at most k above high */
+	/* half of the halving would go to where no number is */
+	simd->extremes(v, n, &least, &most);
+	if (most > (int32_t)low && (uint32_t)most < high)
+		high = (uint32_t)most;
+	if (least > (int32_t)low && simd->count_above(v, n, select_float((uint32_t)least)) > k)
+		low = (uint32_t)least;
+	for (turn = 0; high - low > 1; turn++) { /* more than k are above low, at most k above high */
 		mid = low + (high - low) / 2;
+		if (turn % 2 == 0) /* as if numbers lay evenly; every other time, in case they do not */
+			mid = low + 1 + (uint32_t)((uint64_t)(high - low - 2) * (under - k) / (under - *above));
 		c = simd->count_above(v, n, select_float(mid));
 		if (c > k) {
 			low = mid;
+			under = c;
 			continue;
 		}
 		high = mid;
@@ -54,7 +65,7 @@ void
 select_gather(const struct simd *simd, struct list *l, size_t first, const float *p, size_t len, size_t k)
 {
 	uint32_t *idx = l->idx + l->n;
-	size_t more = simd->compress_above(p, len, l->floor, idx, l->val + l->n), i;
+	size_t more = simd->few_above(p, len, l->floor, idx, l->val + l->n), i;
 
 	for (i = 0; i < more; i++)
 		idx[i] += (uint32_t)first;

@@ -46,7 +46,7 @@ select_float(uint32_t bits)
 }
 
 /* The bits of a number that at most k of v[n] exceed, *above of them, found by
- * halving an interval of bits and counting: a few vector instructions a step,
+ * narrowing an interval of bits and counting: a few vector instructions a step,
  * and no bad case. More than k of v must be above select_float(low). Either
  * *above is k, or the number is the k-th largest and has equals. */
 uint32_t select_cut(const struct simd *simd, const float *v, size_t n, size_t k, uint32_t low, size_t *above);

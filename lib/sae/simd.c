@@ -3,7 +3,7 @@
  * vector type as wide as one register, so the three builds differ in width and
  * in nothing else: every element sees the same operations in the same order,
  * and -ffp-contract=off keeps a product and a sum two roundings. Only
- * compress_above, which no compiler vectorises, has intrinsics. */
+ * compress_above and keep_above, which no compiler vectorises, have intrinsics. */
 #include "sae/simd.h"
 
 #include <math.h>
@@ -129,55 +129,11 @@ keep_tail(uint32_t *idx, float *val, size_t i, size_t n, float t, size_t c)
 	return c;
 }
 
-#if defined(__AVX512F__)
-
-/* Compresses in registers: storing straight from vcompressps is microcoded on
- * Zen 4 and costs more than a hundred cycles. Stores whether or not there are
- * hits: a branch could not be predicted and would cost twice the stores. */
-static size_t
-compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
-{
-	const __m512 limit = _mm512_set1_ps(t);
-	const __m512i step = _mm512_set1_epi32(16);
-	__m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	__m512 v;
-	__mmask16 hit;
-	size_t i, c = 0;
-
-	for (i = 0; i + 16 <= n; i += 16, at = _mm512_add_epi32(at, step)) {
-		v = _mm512_loadu_ps(p + i);
-		hit = _mm512_cmp_ps_mask(v, limit, _CMP_GT_OQ);
-		_mm512_storeu_ps(val + c, _mm512_maskz_compress_ps(hit, v));
-		_mm512_storeu_si512(idx + c, _mm512_maskz_compress_epi32(hit, at));
-		c += (size_t)__builtin_popcount(hit);
-	}
-	return compress_tail(p, i, n, t, idx, val, c);
-}
-
-static size_t
-keep_above(uint32_t *idx, float *val, size_t n, float t)
-{
-	const __m512 limit = _mm512_set1_ps(t);
-	__m512i j;
-	__m512 v;
-	__mmask16 hit;
-	size_t i, c = 0;
-
-	for (i = 0; i + 16 <= n; i += 16) {
-		v = _mm512_loadu_ps(val + i);
-		j = _mm512_loadu_si512(idx + i);
-		hit = _mm512_cmp_ps_mask(v, limit, _CMP_GT_OQ);
-		_mm512_storeu_ps(val + c, _mm512_maskz_compress_ps(hit, v));
-		_mm512_storeu_si512(idx + c, _mm512_maskz_compress_epi32(hit, j));
-		c += (size_t)__builtin_popcount(hit);
-	}
-	return keep_tail(idx, val, i, n, t, c);
-}
-
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
 
 /* LEFT(m): the set bits of the byte m, lowest first, four bits each: the
- * permutation that moves the chosen lanes to the left. */
+ * permutation that moves the chosen lanes to the left. AVX-512 has an instruction
+ * for that, which takes Zen twice as long as table and permutation. */
 #define BELOW(m, j) (((m) & 1 && (j) > 0) + ((m) >> 1 & 1 && (j) > 1) + ((m) >> 2 & 1 && (j) > 2) + \
                      ((m) >> 3 & 1 && (j) > 3) + ((m) >> 4 & 1 && (j) > 4) + ((m) >> 5 & 1 && (j) > 5) + \
                      ((m) >> 6 & 1 && (j) > 6))
@@ -189,26 +145,102 @@ keep_above(uint32_t *idx, float *val, size_t n, float t)
 
 static const uint32_t left[256] = {LEFT64(0), LEFT64(64), LEFT64(128), LEFT64(192)};
 
+static inline __m256i
+order_of(unsigned hit)
+{
+	/* the permutes read the low three bits of each lane only */
+	return _mm256_srlv_epi32(_mm256_set1_epi32((int)left[hit]), _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
+}
+
+/* Eight pairs, those of the byte hit to the left; how many they are. Stores
+ * whether or not there are any: a branch could not be predicted and would cost
+ * more than the stores. */
+static inline size_t
+put_8(uint32_t *idx, float *val, __m256i j, __m256 v, unsigned hit)
+{
+	__m256i order = order_of(hit);
+
+	_mm256_storeu_ps(val, _mm256_permutevar8x32_ps(v, order));
+	_mm256_storeu_si256((__m256i *)(void *)idx, _mm256_permutevar8x32_epi32(j, order));
+	return (size_t)__builtin_popcount(hit);
+}
+
+/* Bit i: p[i] > t. */
+static inline uint64_t
+above_64(const float *p, float t)
+{
+	uint64_t hit = 0;
+	unsigned i;
+
+#if defined(__AVX512F__)
+	for (i = 0; i < 64; i += 16)
+		hit |= (uint64_t)_mm512_cmp_ps_mask(_mm512_loadu_ps(p + i), _mm512_set1_ps(t), _CMP_GT_OQ) << i;
+#else
+	for (i = 0; i < 64; i += 8)
+		hit |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(p + i), _mm256_set1_ps(t), _CMP_GT_OQ)) << i;
+#endif
+	return hit;
+}
+
+/* compress_above for p[i..n-1], c pairs being there. */
+static inline size_t
+compress_rest(const float *p, size_t i, size_t n, float t, uint32_t *idx, float *val, size_t c)
+{
+	const __m256 limit = _mm256_set1_ps(t);
+	const __m256i step = _mm256_set1_epi32(8);
+	__m256i at = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)i));
+	__m256 v;
+
+	for (; i + 8 <= n; i += 8, at = _mm256_add_epi32(at, step)) {
+		v = _mm256_loadu_ps(p + i);
+		c += put_8(idx + c, val + c, at, v, (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_GT_OQ)));
+	}
+	return compress_tail(p, i, n, t, idx, val, c);
+}
+
 static size_t
 compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
 {
+	return compress_rest(p, 0, n, t, idx, val, 0);
+}
+
+#define FEW 6 /* hits among 64 up to which one after the other is quicker */
+
+static size_t
+few_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+{
+	const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	uint64_t hit;
+	size_t i, j, c = 0;
+
+	for (i = 0; i + 64 <= n; i += 64) {
+		hit = above_64(p + i, t);
+		if (__builtin_popcountll(hit) > FEW)
+			for (j = i; j < i + 64; j += 8, hit >>= 8)
+				c += put_8(idx + c, val + c, _mm256_add_epi32(lane, _mm256_set1_epi32((int)j)), _mm256_loadu_ps(p + j), hit & 255);
+		else
+			for (; hit; hit &= hit - 1, c++) {
+				j = i + (size_t)__builtin_ctzll(hit);
+				idx[c] = (uint32_t)j;
+				val[c] = p[j];
+			}
+	}
+	return compress_rest(p, i, n, t, idx, val, c);
+}
+
+static size_t
+keep_above(uint32_t *idx, float *val, size_t n, float t)
+{
 	const __m256 limit = _mm256_set1_ps(t);
-	const __m256i step = _mm256_set1_epi32(8), nibble = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
-	__m256i at = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), order;
-	__m256 v;
-	unsigned hit;
 	size_t i, c = 0;
 
-	for (i = 0; i + 8 <= n; i += 8, at = _mm256_add_epi32(at, step)) {
-		v = _mm256_loadu_ps(p + i);
-		hit = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_GT_OQ));
-		/* the permutes read the low three bits of each lane only */
-		order = _mm256_srlv_epi32(_mm256_set1_epi32((int)left[hit]), nibble);
-		_mm256_storeu_ps(val + c, _mm256_permutevar8x32_ps(v, order));
-		_mm256_storeu_si256((__m256i *)(void *)(idx + c), _mm256_permutevar8x32_epi32(at, order));
-		c += (size_t)__builtin_popcount(hit);
+	for (i = 0; i + 8 <= n; i += 8) {
+		__m256 v = _mm256_loadu_ps(val + i);
+
+		c += put_8(idx + c, val + c, _mm256_loadu_si256((const __m256i *)(const void *)(idx + i)), v,
+		           (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_GT_OQ)));
 	}
-	return compress_tail(p, i, n, t, idx, val, c);
+	return keep_tail(idx, val, i, n, t, c);
 }
 
 #else
@@ -219,9 +251,11 @@ compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
 	return compress_tail(p, 0, n, t, idx, val, 0);
 }
 
-#endif
-
-#if !defined(__AVX512F__)
+static size_t
+few_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+{
+	return compress_tail(p, 0, n, t, idx, val, 0);
+}
 
 static size_t
 keep_above(uint32_t *idx, float *val, size_t n, float t)
@@ -230,6 +264,19 @@ keep_above(uint32_t *idx, float *val, size_t n, float t)
 }
 
 #endif
+
+static void
+maxima(const float *restrict p, size_t n, float *restrict most, size_t groups)
+{
+	size_t g, len;
+
+	memset(most, 0, groups * sizeof *most);
+	for (; n; n -= len, p += len) {
+		len = n < groups ? n : groups;
+		for (g = 0; g < len; g++)
+			most[g] = p[g] > most[g] ? p[g] : most[g];
+	}
+}
 
 static void
 axpy(float *y, float a, const float *x, size_t n)
@@ -386,6 +433,21 @@ upper(float *u, const uint16_t *a, const float *by_x, const float *by_rest, cons
 	}
 }
 
+static void
+extremes(const float *v, size_t n, int32_t *least, int32_t *most)
+{
+	int32_t low = INT32_MAX, high = INT32_MIN, bits;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		__builtin_memcpy(&bits, v + i, sizeof bits);
+		low = bits < low ? bits : low;
+		high = bits > high ? bits : high;
+	}
+	*least = low;
+	*most = high;
+}
+
 /* The largest magnitude, by the order of bits. */
 static float
 largest(const float *x, size_t n)
@@ -458,6 +520,6 @@ round_row(const float *x, size_t n, int8_t *q)
 
 extern const struct simd PRODUCT(simd);
 const struct simd PRODUCT(simd) = {
-	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, keep_above, axpy, gather_rows, compare,
+	TEXT(SIMD), add, gate, shift_scale, unscale_shift, count_above, compress_above, few_above, keep_above, maxima, extremes, axpy, gather_rows, compare,
 	QUICK, PRODUCT(dot_tile), PRODUCT(dot_pairs), round_row, BYTE_TILE, shorten, upper
 };

@@ -53,9 +53,17 @@ struct simd {
 	/* idx/val of every p[i] > t, in order of i; room for count_above + 16,
 	 * which may be overwritten. val may be p. Returns how many. */
 	size_t (*compress_above)(const float *p, size_t n, float t, uint32_t *idx, float *val);
+	/* The same, quicker where few are; p apart from val. */
+	size_t (*few_above)(const float *p, size_t n, float t, uint32_t *idx, float *val);
 	/* Leaves of the n pairs idx, val those with val > t, in their order; up to 16
 	 * behind those may be overwritten. Returns how many. */
 	size_t (*keep_above)(uint32_t *idx, float *val, size_t n, float t);
+	/* most[g] = the largest of 0 and p[g], p[g+groups], p[g+2*groups] ..., passing
+	 * over NaN */
+	void (*maxima)(const float *p, size_t n, float *most, size_t groups);
+	/* The least and the greatest of v[n] by bits as whole numbers: of positive
+	 * numbers that is their order; negative ones are negative, and n > 0 */
+	void (*extremes)(const float *v, size_t n, int32_t *least, int32_t *most);
 	/* y[i] = y[i] + a * x[i] */
 	void (*axpy)(float *y, float a, const float *x, size_t n);
 	/* out[i] = b[i] + sum over t, in order, of val[t] * W[idx[t]*ld + i], for i in 0..d-1;

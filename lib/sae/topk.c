@@ -163,22 +163,71 @@ wanted(const float *val, size_t n, size_t cols, size_t k, bool abs)
 	return k - positive <= cols - n ? positive : k - (cols - n);
 }
 
+/* A floor to begin with: of the largest numbers of 4k groups of v, k are above
+ * it, so k of v are. It leaves some ten numbers too many, where a floor that
+ * rises from 0 lets hundreds in to be thinned out. Room for 4k + 16 in most. */
+static float
+first_floor(const struct simd *simd, const float *v, size_t len, size_t k, float *most)
+{
+	size_t groups = (4 * k + 15) / 16 * 16, above;
+	uint32_t cut;
+
+	if (len < 4 * groups)
+		return 0;
+	simd->maxima(v, len, most, groups);
+	if (simd->count_above(most, groups, 0) <= k)
+		return 0;
+	cut = select_cut(simd, most, groups, k, 0, &above);
+	return select_float(above < k ? cut - 1 : cut); /* some may equal it */
+}
+
+/* What the rows of a job so far say of the next one's floor. */
+struct guess {
+	float least; /* of the numbers kept in the last row, 0 when there is none */
+	float slack; /* the floor of the next is to be so much of it */
+};
+#define SLACK .9f /* to begin with: of normal numbers half as many again are above it */
+
+/* What of v[len] is above l->floor. */
+static void
+gather(const struct rows *w, struct list *l, const float *v, size_t len, size_t k)
+{
+	size_t i, n;
+
+	for (i = 0; i < len; i += n) {
+		n = len - i < PIECE ? len - i : PIECE;
+		select_gather(w->simd, l, i, v + i, n, k);
+	}
+}
+
 /* The common case, at the speed of reading: row r has at least k positive
- * numbers, so its k largest are among those. 0 when it has not. */
+ * numbers, so its k largest are among those. 0 when it has not. The guess is that
+ * it looks like the row before: when k numbers are above that floor, all that are
+ * kept are; when not, it is looked at again. */
 static size_t
-pick_positive(const struct rows *w, size_t r, size_t k, uint32_t *idx, float *val, uint32_t *idx_out, float *val_out)
+pick_positive(const struct rows *w, size_t r, size_t k, struct guess *g, uint32_t *idx, float *val, uint32_t *idx_out, float *val_out)
 {
 	const float *v = w->x ? w->x + r * w->in.cols : w->in.val + w->in.ptr[r];
 	size_t len = w->x ? w->in.cols : w->in.ptr[r + 1] - w->in.ptr[r], i;
-	struct list l = {idx, val, 0, 0};
+	struct list l = {idx, val, 0, g->least * g->slack};
+	int32_t least, most;
 
 	if (!k || len < k)
 		return 0;
-	for (i = 0; i < len; i += PIECE)
-		select_gather(w->simd, &l, i, v + i, len - i < PIECE ? len - i : PIECE, k);
+	if (l.floor > 0) {
+		gather(w, &l, v, len, k);
+		g->slack = l.n < k ? g->slack * SLACK : l.n > 2 * k ? (3 * g->slack + 1) / 4 : g->slack;
+	}
+	if (!(l.floor > 0) || l.n < k) {
+		l = (struct list){idx, val, 0, first_floor(w->simd, v, len, k, val)};
+		gather(w, &l, v, len, k);
+	}
 	select_settle(w->simd, &l, k);
+	g->least = 0;
 	if (l.n < k)
 		return 0;
+	w->simd->extremes(val, k, &least, &most);
+	g->least = select_float((uint32_t)least);
 	for (i = 0; i < k; i++)
 		idx_out[i] = w->x ? idx[i] : w->in.idx[w->in.ptr[r] + idx[i]];
 	memcpy(val_out, val, k * sizeof *val);
@@ -201,11 +250,12 @@ rows_job(void *arg, size_t job, unsigned thread)
 	size_t own = thread * w->s.stride, k = w->k < w->in.cols ? w->k : w->in.cols, r, n;
 	uint32_t *idx = w->s.idx + own, *idx_out;
 	float *val = w->s.val + own, *val_out;
+	struct guess g = {0, SLACK};
 
 	for (r = job * GROUP; r < (job + 1) * GROUP && r < w->in.rows; r++) {
 		idx_out = w->out->idx + w->out->ptr[r];
 		val_out = w->out->val + w->out->ptr[r];
-		n = w->abs ? 0 : pick_positive(w, r, k, idx, val, idx_out, val_out);
+		n = w->abs ? 0 : pick_positive(w, r, k, &g, idx, val, idx_out, val_out);
 		if (!n)
 			n = pick_any(w, r, k, idx, val, w->s.key + own, idx_out, val_out);
 		w->count[r] = (uint32_t)n;

@@ -145,8 +145,43 @@ check_compress(const struct simd *s, const struct lanes *l, float t)
 			n++;
 		}
 	ok &= n == c && s->count_above(l->a, l->n, t) == n;
+	ok &= s->few_above(l->a, l->n, t, l->idx, l->d) == n && same(l->d, l->c, n * sizeof(float));
+	for (i = 0; i < n; i++)
+		ok &= same(l->a + l->idx[i], l->c + i, sizeof(float)) && (!i || l->idx[i] > l->idx[i - 1]);
+	memcpy(l->d, l->a, l->n * sizeof(float));
+	for (i = 0; i < l->n; i++)
+		l->idx[i] = (uint32_t)(3 * i);
+	ok &= s->keep_above(l->idx, l->d, l->n, t) == n && same(l->d, l->c, n * sizeof(float));
+	for (i = 0; i < n; i++)
+		ok &= l->idx[i] % 3 == 0 && same(l->a + l->idx[i] / 3, l->c + i, sizeof(float));
 	memcpy(l->d, l->a, l->n * sizeof(float));
 	return ok && s->compress_above(l->d, l->n, t, l->idx, l->d) == n && same(l->d, l->c, n * sizeof(float));
+}
+
+/* The largest of each group, and the least and the greatest bits. */
+static int
+check_extremes(const struct simd *s, const struct lanes *l)
+{
+	float most[80], want;
+	int32_t low, high, lowest = INT32_MAX, highest = INT32_MIN, bits;
+	size_t groups, g, i;
+	int ok = 1;
+
+	for (groups = 16; groups <= 80; groups += 16) {
+		s->maxima(l->a, l->n, most, groups);
+		for (g = 0; g < groups; g++) {
+			for (want = 0, i = g; i < l->n; i += groups)
+				want = l->a[i] > want ? l->a[i] : want;
+			ok &= same(&want, most + g, sizeof want);
+		}
+	}
+	for (i = 0; i < l->n; i++) {
+		memcpy(&bits, l->a + i, sizeof bits);
+		lowest = bits < lowest ? bits : lowest;
+		highest = bits > highest ? bits : highest;
+	}
+	s->extremes(l->a, l->n, &low, &high);
+	return ok && low == lowest && high == highest;
 }
 
 static int
@@ -175,7 +210,7 @@ test_simd(const struct simd *s)
 {
 	static const float special[] = {INFINITY, -INFINITY, NAN, 3e38f};
 	const struct simd *plain = simd_for("plain");
-	int elements = 1, compress = 1, gather = 1;
+	int elements = 1, compress = 1, gather = 1, extremes = 1;
 	struct lanes l;
 	struct rng r;
 	size_t n, room;
@@ -192,7 +227,8 @@ test_simd(const struct simd *s)
 		if (n)
 			l.a[rng_below(&r, n)] = special[n % COUNT(special)];
 		compress &= check_compress(s, &l, 0) && check_compress(s, &l, 1) && check_compress(s, &l, -1e30f) &&
-		            check_compress(s, &l, INFINITY) && check_compress(s, &l, 1e-45f);
+		            check_compress(s, &l, INFINITY) && check_compress(s, &l, 1e-45f) && check_compress(s, &l, 1.8f);
+		extremes &= check_extremes(s, &l);
 		mem_free(a);
 		mem_free(b);
 		mem_free(c);
@@ -200,7 +236,8 @@ test_simd(const struct simd *s)
 		mem_free(idx);
 	}
 	tap_ok(elements, "%s: add, gate, shift_scale, unscale_shift, axpy give the plain table's bytes", s->name);
-	tap_ok(compress, "%s: count_above and compress_above find what a loop finds", s->name);
+	tap_ok(compress, "%s: count_above, compress_above, few_above and keep_above find what a loop finds", s->name);
+	tap_ok(extremes, "%s: maxima and extremes are those of a loop", s->name);
 	tap_ok(gather, "%s: gather_rows gives the plain table's bytes", s->name);
 }
 
@@ -712,6 +749,35 @@ check_topk(const struct csr *in, size_t k, bool abs)
 	return ok;
 }
 
+/* Long rows, for which the one before is a bad guide: each its own scale, some
+ * with few positive numbers, of few values, of NaN and infinities. */
+static int
+check_long(struct rng *r, size_t cols, size_t k)
+{
+	struct csr in = {0};
+	size_t rows = 75, i, j, at = 0;
+	float scale;
+	int ok;
+
+	if (csr_resize(&in, rows, cols, rows * cols, &err))
+		exit(1);
+	for (i = 0; i < rows; i++) {
+		scale = i % 7 == 3 ? 1e30f : i % 7 == 4 ? 1e-30f : 1 + (float)rng_uniform(r);
+		for (j = 0; j < cols; j++, at++) {
+			in.idx[at] = (uint32_t)j;
+			in.val[at] = scale * (float)rng_normal(r);
+			if (i % 9 == 5 || (i % 11 == 6 && j % 100 == 0))
+				in.val[at] = i % 2 ? (float)rng_below(r, 3) : rng_below(r, 20) ? -1 : INFINITY;
+			if (i % 13 == 8 && j % 3 == 0)
+				in.val[at] = NAN;
+		}
+		in.ptr[i + 1] = (uint32_t)at;
+	}
+	ok = check_topk(&in, k, false);
+	csr_free(&in);
+	return ok;
+}
+
 static int
 check_batch(const struct csr *in, size_t k, bool abs)
 {
@@ -733,9 +799,12 @@ test_topk(void)
 	struct rng r;
 	size_t i, j;
 	unsigned kind;
-	int rows = 1, batch = 1;
+	int rows = 1, batch = 1, guesses = 1;
 
 	rng_seed(&r, 19, 0);
+	for (i = 0; i < 8; i++)
+		guesses &= check_long(&r, 300 + 211 * i, (size_t)1 << i);
+	tap_ok(guesses, "topk_rows, topk_dense: long rows that differ much");
 	for (i = 0; i < COUNT(shape); i++)
 		for (kind = 0; kind < 3; kind++) {
 			size_t m = shape[i][1], k[] = {0, 1, 2, m / 2, m - 1, m, m + 3};
