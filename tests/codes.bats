@@ -97,6 +97,34 @@ setup() {
 	same "$T/a.npy" "$T/b.npy"
 }
 
+@test "every instruction set: the same codes by every way, and what topk and sae-decode make of them" {
+	plant-embeddings --rows 500 --dim 99 --concepts 2111 --active 30 --seed 8 --truth "$T/m.msae" -o "$T/raw"
+	normalize -m "$T/m.msae" -i "$T/raw" -o "$T/x"
+	for cpu in plain avx2 avx512 avx512vnni; do
+		try env MSAE_CPU=$cpu sae-encode -m "$T/m.msae" -i "$T/x" -o "$T/$cpu.all"
+		[[ $status != 64 || $cpu == plain ]] || continue # not on this machine
+		status_is 0
+		case=$cpu
+		export MSAE_CPU=$cpu
+		ok sae-encode -m "$T/m.msae" -k 24 -i "$T/x" -o "$T/$cpu.k"
+		ok topk -k 24 -i "$T/$cpu.all" -o "$T/$cpu.top"
+		ok topk -k 9 --column x -i "$T/x" -o "$T/$cpu.dense"
+		ok sae-decode -m "$T/m.msae" -i "$T/$cpu.k" -o "$T/$cpu.few"
+		ok sae-decode -m "$T/m.msae" -i "$T/$cpu.all" -o "$T/$cpu.many"
+		unset MSAE_CPU
+		for what in all k top dense few many; do
+			# what a command line says of files differs; rows do not
+			frames --text --rows -i "$T/$cpu.$what" | grep -v '"kind":"head"' >"$T/rows"
+			[[ $cpu != plain ]] || cp "$T/rows" "$T/plain.$what.rows"
+			same "$T/rows" "$T/plain.$what.rows"
+		done
+		write-embeddings --column z -i "$T/$cpu.k" "$T/k.npy"
+		write-embeddings --column z -i "$T/$cpu.top" "$T/top.npy"
+		same "$T/k.npy" "$T/top.npy"
+	done
+	[[ $(frames --text --rows -i "$T/plain.all" | wc -c) -gt 100000 ]] || problem "hardly any codes"
+}
+
 @test "sae-encode: ties go to the lowest latent" {
 	need_python
 	py "$T" <<-'E'

@@ -484,7 +484,7 @@ wide_world() {
 	wide_world
 	check() {
 		MSAE_CPU=plain feed "$in" >"$T/plain"
-		for cpu in avx2 avx512; do
+		for cpu in avx2 avx512 avx512vnni; do
 			try env MSAE_CPU=$cpu "${cmd[@]}" <"$in"
 			[[ $status != 64 ]] || continue # not on this machine
 			status_is 0

@@ -409,7 +409,7 @@ options_man(const struct program *p, FILE *to)
 	      "70 a bug; 73 cannot create; 74 I/O; 75 try again; 76 protocol; 77 refused.\n"
 	      "Stopped by a signal: 128 and its number.\n"
 	      ".SH ENVIRONMENT\n.TP\n\\fBTMPDIR\\fR\nwhere spools are kept (default /tmp)\n"
-	      ".TP\n\\fBMSAE_CPU\\fR\nplain, avx2 or avx512: force the kernels of one instruction set\n"
+	      ".TP\n\\fBMSAE_CPU\\fR\nplain, avx2, avx512 or avx512vnni: force the kernels of one instruction set\n"
 	      ".SH SEE ALSO\n.BR msae (1)\n", to);
 }
 
