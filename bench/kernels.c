@@ -312,23 +312,23 @@ set_norm(struct data *d, double bytes)
 	return (struct must){true, d->rows * D * 4, d->rows * D * 4, 0};
 }
 
-/* A frame of a MiB: x, or with codes a row, z; and its bytes in one piece. */
+/* A frame of so many bytes of x, or for 0 a MiB of z with K codes a row; and all
+ * of it in one piece. */
 static struct must
-set_frame(struct data *d, double each)
+set_frame(struct data *d, double bytes)
 {
-	uint64_t shape[2] = {0, D};
+	uint64_t shape[2] = {(uint64_t)bytes / 4 / D, D};
 	struct iovec *iov;
 	size_t n, i;
 
 	d->frame.kind = FRAME_ROWS;
-	if (each > 0) {
-		codes(d, FRAME / 8 / (size_t)each, (size_t)each);
+	if (bytes > 0) {
+		d->x = normals(6, (size_t)shape[0] * D);
+		frame_put_dense(&d->frame, "x", "<f4", 2, shape, d->x, &err);
+	} else {
+		codes(d, FRAME / 8 / K, K);
 		shape[0] = d->z.rows;
 		frame_put_csr(&d->frame, "z", csr_view(&d->z), &err);
-	} else {
-		shape[0] = FRAME / 4 / D;
-		d->x = normals(6, FRAME / 4 / D * D);
-		frame_put_dense(&d->frame, "x", "<f4", 2, shape, d->x, &err);
 	}
 	d->rows = d->frame.n = shape[0];
 	if (err.code || frame_pack_rows(&d->packed, &d->frame, 0, 0, 0, d->rows, &err))
@@ -362,21 +362,26 @@ struct kernel {
 	struct must (*setup)(struct data *d, double arg);
 	void (*run)(struct data *d);
 	double arg;
+	bool limited;
 };
 
+/* A MiB is what frames are by default, and lies in cache; what no cache holds is
+ * held to the limit. */
 static const struct kernel kernels[] = {
-	{"decode, 32 codes a row", set_decode, run_decode, 32},
-	{"decode, 64 codes a row", set_decode, run_decode, 64},
-	{"topk, dense rows, a MiB", set_topk, run_topk, FRAME},
-	{"topk, dense rows, 256 MiB", set_topk, run_topk, LARGE},
-	{"encode, a fifth active", set_encode, run_encode, .2},
-	{"encode, half active", set_encode, run_encode, .5},
-	{"normalize, a MiB", set_norm, run_norm, FRAME},
-	{"normalize, 256 MiB", set_norm, run_norm, LARGE},
-	{"frame of x, packed", set_frame, run_pack, 0},
-	{"frame of x, read", set_frame, run_parse, 0},
-	{"frame of z, packed", set_frame, run_pack, K},
-	{"frame of z, read", set_frame, run_parse, K},
+	{"decode, 32 codes a row", set_decode, run_decode, 32, true},
+	{"decode, 64 codes a row", set_decode, run_decode, 64, true},
+	{"topk, dense rows, a MiB", set_topk, run_topk, FRAME, false},
+	{"topk, dense rows, 256 MiB", set_topk, run_topk, LARGE, true},
+	{"encode, a fifth active", set_encode, run_encode, .2, true},
+	{"encode, half active", set_encode, run_encode, .5, true},
+	{"normalize, a MiB", set_norm, run_norm, FRAME, true},
+	{"normalize, 256 MiB", set_norm, run_norm, LARGE, true},
+	{"frame of x, packed, a MiB", set_frame, run_pack, FRAME, false},
+	{"frame of x, packed, 64 MiB", set_frame, run_pack, LARGE / 4, true},
+	{"frame of x, read, a MiB", set_frame, run_parse, FRAME, false},
+	{"frame of x, read, 64 MiB", set_frame, run_parse, LARGE / 4, true},
+	{"frame of z, packed, a MiB", set_frame, run_pack, 0, false},
+	{"frame of z, read, a MiB", set_frame, run_parse, 0, false},
 };
 
 /* ---- measuring ---- */
@@ -476,15 +481,18 @@ measure(const struct kernel *k, const struct machine *machine, const struct simd
 	moving = (double)w.must.bytes / rate;
 	doing = w.must.flops / flops;
 	bound = moving > doing ? moving : doing;
-	fine = bound >= LIMIT * took;
+	fine = !k->limited || bound >= LIMIT * took;
 	printf("  %-26s %10.1f us  bound %10.1f us: ", k->name, took * 1e6, bound * 1e6);
 	if (moving > doing)
 		printf("%-4s %6.1f GB/s", w.must.copy ? "copy" : "read", rate / 1e9);
 	else
 		printf("peak %6.1f GF/s", flops / 1e9);
-	printf("  %5.1f %%  limit >= %g %%  %s\n", 100 * bound / took, 100 * LIMIT, fine ? "ok" : "MISSED");
+	printf("  %5.1f %%", 100 * bound / took);
+	if (k->limited)
+		printf("  limit >= %g %%  %s", 100 * LIMIT, fine ? "ok" : "MISSED");
+	putchar('\n');
 	fflush(stdout);
-	keep("kernels", k->name, 100 * bound / took, "%", ">=", 100 * LIMIT, fine);
+	keep("kernels", k->name, 100 * bound / took, "%", ">=", k->limited ? 100 * LIMIT : 0, fine);
 	mem_free(w.from);
 	mem_free(w.to);
 	data_free(&w.data);

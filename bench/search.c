@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "keep.h"
 #include "sae/blas.h"
 #include "sae/search.h"
 
@@ -106,6 +107,7 @@ measure(size_t rows, size_t d, size_t queries, struct pool *pool)
 	size_t frame = FRAME_BYTES / sizeof(float) / d, i;
 	double t, product = 1e9, search = 1e9;
 	struct rng r = {0};
+	char name[96];
 	bool fine;
 
 	rng_seed(&r, 1, 0);
@@ -126,6 +128,8 @@ measure(size_t rows, size_t d, size_t queries, struct pool *pool)
 		printf("no limit\n");
 	else
 		printf("limit <= %g  %s\n", LIMIT, fine ? "ok" : "MISSED");
+	snprintf(name, sizeof name, "%zu queries, %zu rows of %zu: search over product", queries, rows, d);
+	keep("search", name, search / product, "x", "<=", queries < LIMIT_FROM ? 0 : LIMIT, fine);
 	mem_free(x);
 	mem_free(q);
 	return fine;

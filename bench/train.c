@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "keep.h"
 #include "sae/blas.h"
 #include "sae/train.h"
 
@@ -270,17 +271,19 @@ torch_seconds(const char *file, size_t d, size_t m, const char *name)
 	return found;
 }
 
-/* A limit beside what was just printed; 1 when it is missed. Room for it is
- * kept where there is none. */
+/* A limit beside what was just printed, which is `what` of a setup; 1 when it is
+ * missed. Room for it is kept where there is none. */
 static int
-limit(const char *relation, double value, double bound, const char *format)
+limit(const char *setup, const char *what, const char *relation, double value, double bound, const char *format)
 {
-	char text[32] = "";
+	char text[32] = "", name[128];
 	bool missed = bound > 0 && (relation[0] == '<' ? value > bound : value < bound);
 
 	if (bound > 0)
 		snprintf(text, sizeof text, format, bound);
 	printf(" %-2s%5s %-6s", bound > 0 ? relation : "", text, missed ? "MISSED" : bound > 0 ? "ok" : "");
+	snprintf(name, sizeof name, "%s: %s", setup, what);
+	keep("train", name, value, strchr(what, '/') ? "x" : "MB", relation, bound, !missed);
 	return missed;
 }
 
@@ -291,16 +294,18 @@ print_line(const struct setup *a, const struct figures *f, size_t d, size_t m, c
 	 * as much again for what a block of rows needs */
 	double model = (double)(2 * d * m + m + d) * 4, batch = BATCH * ((double)m + 4 * (double)d) * 4;
 	double theirs = torch_seconds(torch, d, m, a->torch);
+	char setup[96];
 	int missed = 0;
 
+	snprintf(setup, sizeof setup, "%zux%zu, %s", d, m, a->name);
 	printf("  %-24s%6.1f%8.3f%8.3f%7.2f%7.2f", a->name, 100 * f->active, f->step, f->product, f->step / f->product,
 	       f->step_cpu / f->product_cpu);
-	missed += limit("<=", f->step / f->product, a->most, "%.0f");
+	missed += limit(setup, "step / product", "<=", f->step / f->product, a->most, "%.0f");
 	printf("%7.0f", f->peak / 1e6);
-	missed += limit("<=", f->peak / 1e6, (4 * model + batch) / 1e6, "%.0f");
+	missed += limit(setup, "peak memory", "<=", f->peak / 1e6, (4 * model + batch) / 1e6, "%.0f");
 	if (theirs > 0) {
 		printf("%8.2f%7.1f", theirs, theirs / f->step);
-		missed += limit(">=", theirs / f->step, a->faster, "%g");
+		missed += limit(setup, "step of torch / step", ">=", theirs / f->step, a->faster, "%g");
 	}
 	putchar('\n');
 	return missed;
