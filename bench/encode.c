@@ -19,6 +19,8 @@
 #include "sae/blas.h"
 #include "sae/encode.h"
 
+#include "keep.h"
+
 #define ROWS 4096
 #define D 768
 #define M 6144
@@ -86,6 +88,7 @@ verdict(const char *what, double v, const char *unit, const char *relation, doub
 		printf(" limit %s %-6.2f %s", relation, limit, ok ? "ok" : "MISSED");
 		missed += !ok;
 	}
+	keep("encode", what, v, unit, relation, limit, ok);
 	putchar('\n');
 	fflush(stdout);
 }

@@ -18,6 +18,7 @@
 #endif
 
 #ifdef __clang__
+#pragma clang diagnostic ignored "-Wpass-failed" /* of loops in functions that were inlined, and are not needed themselves */
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
