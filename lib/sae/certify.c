@@ -7,7 +7,7 @@
  * floor is a true value, where a bound's floor would lie a bound lower.
  *
  * The latents of many rows are computed latent by latent, so that W_enc passes
- * by once for all of them while their x stays in the second cache. */
+ * by once for all of them while their x stays in cache. */
 #include <math.h>
 #include <string.h>
 
