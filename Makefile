@@ -78,6 +78,8 @@ $(foreach f,$(MANY),$(eval $(call COMPILE_MANY,$(f))))
 
 unit: $(UNITS)
 
+benches: $(BENCHES)
+
 deps:
 	$(Q).ci/deps
 
@@ -90,7 +92,7 @@ check: deps
 	$(Q)BIN="$(CURDIR)/$(BIN)" BUILD="$(CURDIR)/$(B)" tests/run
 
 bench: deps
-	$(Q)$(MAKE) --no-print-directory all $(BENCHES)
+	$(Q)$(MAKE) --no-print-directory all benches
 	$(Q)PATH="$(CURDIR)/$(BIN):$$PATH" BUILD="$(CURDIR)/$(B)" bench/run
 
 bench-check: deps
@@ -126,5 +128,5 @@ fuzz: deps
 clean:
 	rm -rf build bin demo
 
-.PHONY: all unit deps demo check bench bench-check fuzz man install uninstall clean
+.PHONY: all unit benches deps demo check bench bench-check fuzz man install uninstall clean
 .DELETE_ON_ERROR:

@@ -30,6 +30,7 @@ struct data {
 	float *x, *p, *out, *w; /* [ROWS,D], [ROWS,M] and [ROWS,M]; W_enc turned */
 	float *v[4];            /* [LONG] */
 	uint32_t *idx;          /* [LONG+16] */
+	uint16_t *half;         /* [LONG] */
 	int8_t *bytes;
 	struct dot_pair *pair;  /* [LONG] */
 	struct csr few, many, z;
@@ -71,7 +72,8 @@ static void do_compress_above(struct data *d) { sink = d->simd->compress_above(d
 static void do_few_above(struct data *d) { sink = d->simd->few_above(d->v[0], LONG, .45f, d->idx, d->v[2]); }
 static void do_keep_above(struct data *d) { sink = d->simd->keep_above(d->idx, d->v[2], LONG, .2f); }
 static void do_axpy(struct data *d) { d->simd->axpy(d->v[2], .5f, d->v[0], LONG); }
-static void do_upper(struct data *d) { d->simd->upper(d->v[2], d->v[0], d->v[1], d->v[3], d->v[0], .5f, .1f, LONG); }
+static void do_shorten(struct data *d) { d->simd->shorten(d->half, d->v[0], LONG); }
+static void do_upper(struct data *d) { d->simd->upper(d->v[2], d->half, d->v[1], d->v[3], d->v[0], .5f, .1f, LONG); }
 static void do_maxima(struct data *d) { d->simd->maxima(d->v[0], LONG, d->out, 4 * K); }
 static void do_dot_tile(struct data *d) { d->simd->dot_tile(d->x, ROWS, d->w, 101, D, d->p, M); }
 static void do_dot_pairs(struct data *d) { d->simd->dot_pairs(d->x, d->w, D, d->pair, LONG, d->v[2]); }
@@ -158,7 +160,7 @@ static const struct kernel {
 	{"count_above", do_count_above}, {"compress_above", do_compress_above}, {"few_above", do_few_above},
 	{"keep_above", do_keep_above}, {"maxima", do_maxima}, {"extremes", do_extremes},
 	{"axpy", do_axpy}, {"gather_rows", do_gather_rows}, {"compare", do_compare}, {"round_row", do_round_row},
-	{"upper", do_upper}, {"dot_tile", do_dot_tile}, {"dot_pairs", do_dot_pairs}, {"decode_few", do_decode_few},
+	{"shorten", do_shorten}, {"upper", do_upper}, {"dot_tile", do_dot_tile}, {"dot_pairs", do_dot_pairs}, {"decode_few", do_decode_few},
 	{"decode_many", do_decode_many}, {"topk_dense", do_topk_dense}, {"topk_rows", do_topk_rows}, {"encode", do_encode},
 	{"encode_k", do_encode_k}, {"frame_pack", do_frame_pack}, {"frame_parse", do_frame_parse},
 };
@@ -234,9 +236,10 @@ make(struct data *d)
 	for (i = 0; i < 4; i++)
 		d->v[i] = numbers(&r, LONG);
 	d->idx = mem_alloc((LONG + 16) * sizeof *d->idx);
+	d->half = mem_alloc(LONG * sizeof *d->half);
 	d->bytes = mem_alloc(LONG);
 	d->pair = mem_alloc(LONG * sizeof *d->pair);
-	if (!d->idx || !d->bytes || !d->pair)
+	if (!d->idx || !d->half || !d->bytes || !d->pair)
 		die("out of memory");
 	memset(d->idx, 0, (LONG + 16) * sizeof *d->idx);
 	for (i = 0; i < LONG; i++)
@@ -244,6 +247,7 @@ make(struct data *d)
 	codes(&d->few, &r, M / K);
 	codes(&d->many, &r, 2);
 	make_frame(d);
+	do_encode(d); /* it reads its weights at the first rows */
 }
 
 int
