@@ -245,7 +245,9 @@ feed() {
 
 @test "a command that reads everything before it answers is found out" {
 	start w1 work "ipc://$S/a" --child-timeout 1 -- normalize --fit
-	refused 69 farm --bind "ipc://$S/a" --peer-timeout 1 -i raw.sae
+	try farm --bind "ipc://$S/a" --peer-timeout 1 -i raw.sae
+	status_is 69
+	says "no worker came within 1 s" # whether the worker's leaving is told before that is a matter of time
 	ends w1 70
 	says "took longer than --child-timeout"
 }
