@@ -202,7 +202,7 @@ most_each(const struct encoder *enc)
 
 	if (n > APPROXIMATE / (m * sizeof(uint16_t)))
 		n = APPROXIMATE / (m * sizeof(uint16_t));
-	return n > ENCODE_GROUP ? ENCODE_GROUP : n < 12 ? 12 : n / 12 * 12;
+	return n > SCREEN_ROWS ? SCREEN_ROWS : n < 12 ? 12 : n / 12 * 12;
 }
 
 static bool

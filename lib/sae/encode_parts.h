@@ -7,7 +7,6 @@
 #include "sae/screen.h"
 #include "sae/select.h"
 
-#define ENCODE_GROUP SCREEN_ROWS /* rows of a job that is screened, at the most */
 #define LIKELY_ROWS 96 /* of these, whose lists of likely latents grow together */
 #define UNDECIDED UINT32_MAX
 
@@ -15,7 +14,7 @@
 struct wanted {
 	uint32_t *idx;
 	float *val;
-	size_t at[ENCODE_GROUP + 1]; /* where each row of the group begins */
+	size_t at[SCREEN_ROWS + 1]; /* where each row of the group begins */
 };
 
 /* A thread's own room. */
@@ -63,7 +62,7 @@ struct encoder {
  * UNDECIDED where it could not tell. */
 void certify(struct encoder *enc, size_t first, size_t end, unsigned thread);
 
-/* Codes as p says: thresholds applied to n values p of latents from.. */
+/* p of latent j, or 0 where its threshold is not exceeded. */
 static inline float
 encode_gate(const struct sae *s, uint32_t j, float p)
 {

@@ -197,7 +197,7 @@ screen_rows_new(struct screen_rows *w, size_t rows, size_t d, unsigned threads, 
 {
 	size_t room = (rows + BYTE_ROWS - 1) / BYTE_ROWS * BYTE_ROWS, floats = room * sizeof(float);
 
-	*w = (struct screen_rows){.rows = rows, .width = dot_width(d)};
+	*w = (struct screen_rows){.width = dot_width(d)};
 	w->q = mem_alloc(room * w->width);
 	w->one = mem_alloc(threads * w->width);
 	w->scale = mem_alloc(floats);

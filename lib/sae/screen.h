@@ -45,7 +45,7 @@ size_t screen_step(const struct screen *s);
 
 /* What a screen knows of rows. Room for `rows`, rounded up to BYTE_ROWS. */
 struct screen_rows {
-	size_t rows, width;
+	size_t width;
 	const float *x;   /* [rows,width] */
 	int8_t *q;        /* [rows,width], in groups */
 	int8_t *one;      /* [threads,width] */
