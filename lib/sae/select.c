@@ -42,10 +42,12 @@ shrink(const struct simd *simd, struct list *l, size_t k)
 {
 	uint32_t low = select_bits(l->floor);
 	float *val = l->val;
-	size_t above, equal, kept = 0, i;
+	size_t above, equal, kept = 0, whole = (l->n + 15) / 16 * 16, i;
 
 	low -= low > 0; /* some may equal the floor */
-	l->floor = select_float(select_cut(simd, val, l->n, k, low, &above));
+	for (i = l->n; i < whole; i++)
+		val[i] = 0; /* never above; counting is for whole registers */
+	l->floor = select_float(select_cut(simd, val, whole, k, low, &above));
 	equal = k - above;
 	if (!equal) {
 		l->n = simd->keep_above(l->idx, val, l->n, l->floor);
@@ -64,12 +66,7 @@ shrink(const struct simd *simd, struct list *l, size_t k)
 void
 select_gather(const struct simd *simd, struct list *l, size_t first, const float *p, size_t len, size_t k)
 {
-	uint32_t *idx = l->idx + l->n;
-	size_t more = simd->few_above(p, len, l->floor, idx, l->val + l->n), i;
-
-	for (i = 0; i < more; i++)
-		idx[i] += (uint32_t)first;
-	l->n += more;
+	l->n += simd->few_above(p, len, l->floor, (uint32_t)first, l->idx + l->n, l->val + l->n);
 	if (l->n > 2 * k + SELECT_SLACK)
 		shrink(simd, l, k);
 }

@@ -105,10 +105,10 @@ count_above(const float *p, size_t n, float t)
 
 /* The plain way and everybody's tail: writes always, advances on a hit. */
 static size_t
-compress_tail(const float *p, size_t i, size_t n, float t, uint32_t *idx, float *val, size_t c)
+compress_tail(const float *p, size_t i, size_t n, float t, uint32_t first, uint32_t *idx, float *val, size_t c)
 {
 	for (; i < n; i++) {
-		idx[c] = (uint32_t)i;
+		idx[c] = first + (uint32_t)i;
 		val[c] = p[i];
 		c += p[i] > t;
 	}
@@ -184,48 +184,63 @@ above_64(const float *p, float t)
 
 /* compress_above for p[i..n-1], c pairs being there. */
 static inline size_t
-compress_rest(const float *p, size_t i, size_t n, float t, uint32_t *idx, float *val, size_t c)
+compress_rest(const float *p, size_t i, size_t n, float t, uint32_t first, uint32_t *idx, float *val, size_t c)
 {
 	const __m256 limit = _mm256_set1_ps(t);
 	const __m256i step = _mm256_set1_epi32(8);
-	__m256i at = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)i));
+	__m256i at = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)(first + (uint32_t)i)));
 	__m256 v;
 
 	for (; i + 8 <= n; i += 8, at = _mm256_add_epi32(at, step)) {
 		v = _mm256_loadu_ps(p + i);
 		c += put_8(idx + c, val + c, at, v, (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(v, limit, _CMP_GT_OQ)));
 	}
-	return compress_tail(p, i, n, t, idx, val, c);
+	return compress_tail(p, i, n, t, first, idx, val, c);
 }
 
 static size_t
 compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
 {
-	return compress_rest(p, 0, n, t, idx, val, 0);
+	return compress_rest(p, 0, n, t, 0, idx, val, 0);
 }
 
-#define FEW 6 /* hits among 64 up to which one after the other is quicker */
+#define FEW 2 /* hits among 64 that are put one by one, unasked: a branch could not be predicted */
+#define AHEAD 1536 /* numbers between those looked at and those fetched */
+
+/* The place of the lowest bit of 64; of none, any place. */
+static inline uint32_t
+lowest(uint64_t hit)
+{
+	return (uint32_t)__builtin_ctzll(hit | 1ull << 63);
+}
 
 static size_t
-few_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+few_above(const float *p, size_t n, float t, uint32_t first, uint32_t *idx, float *val)
 {
 	const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+	size_t i, j, c = 0, few;
 	uint64_t hit;
-	size_t i, j, c = 0;
 
 	for (i = 0; i + 64 <= n; i += 64) {
+		for (j = 0; j < 64; j += 16)
+			__builtin_prefetch(p + i + j + AHEAD);
 		hit = above_64(p + i, t);
-		if (__builtin_popcountll(hit) > FEW)
+		few = (size_t)__builtin_popcountll(hit);
+		if (few > 2 * FEW) {
 			for (j = i; j < i + 64; j += 8, hit >>= 8)
-				c += put_8(idx + c, val + c, _mm256_add_epi32(lane, _mm256_set1_epi32((int)j)), _mm256_loadu_ps(p + j), hit & 255);
-		else
-			for (; hit; hit &= hit - 1, c++) {
-				j = i + (size_t)__builtin_ctzll(hit);
-				idx[c] = (uint32_t)j;
-				val[c] = p[j];
-			}
+				c += put_8(idx + c, val + c, _mm256_add_epi32(lane, _mm256_set1_epi32((int)(first + (uint32_t)j))), _mm256_loadu_ps(p + j), hit & 255);
+			continue;
+		}
+		for (j = 0; j < FEW; j++, hit &= hit - 1)
+			idx[c + j] = first + (uint32_t)i + lowest(hit);
+		if (few > FEW)
+			for (; j < 2 * FEW; j++, hit &= hit - 1)
+				idx[c + j] = first + (uint32_t)i + lowest(hit);
+		c += few;
 	}
-	return compress_rest(p, i, n, t, idx, val, c);
+	for (j = 0; j < c; j++)
+		val[j] = p[idx[j] - first];
+	return compress_rest(p, i, n, t, first, idx, val, c);
 }
 
 static size_t
@@ -248,13 +263,13 @@ keep_above(uint32_t *idx, float *val, size_t n, float t)
 static size_t
 compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
 {
-	return compress_tail(p, 0, n, t, idx, val, 0);
+	return compress_tail(p, 0, n, t, 0, idx, val, 0);
 }
 
 static size_t
-few_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+few_above(const float *p, size_t n, float t, uint32_t first, uint32_t *idx, float *val)
 {
-	return compress_tail(p, 0, n, t, idx, val, 0);
+	return compress_tail(p, 0, n, t, first, idx, val, 0);
 }
 
 static size_t

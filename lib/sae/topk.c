@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "sae/select.h"
 
-#define GROUP 32 /* rows a job */
+#define GROUP 8 /* rows a job */
 #define PIECE 512 /* numbers looked at between two thinnings */
 
 /* A number whose order is the order wanted: of values, or of magnitudes. The
@@ -82,11 +82,19 @@ topk_pick(const uint32_t *idx, const float *val, size_t n, size_t k, bool abs,
 	return kept;
 }
 
+/* What the rows of a thread so far say of the next one's floor. */
+struct guess {
+	float least; /* of the numbers kept in the last row, 0 when there is none */
+	float slack; /* the floor of the next is to be so much of it */
+};
+#define SLACK .9f /* to begin with: of normal numbers half as many again are above it */
+
 /* Room for one row of each thread. */
 struct scratch {
 	uint32_t *idx;
 	float *val;
 	uint64_t *key;
+	struct guess *guess; /* [threads] */
 	size_t stride;
 };
 
@@ -107,12 +115,13 @@ scratch_free(struct scratch *s)
 	mem_free(s->idx);
 	mem_free(s->val);
 	mem_free(s->key);
+	mem_free(s->guess);
 }
 
 static int
 scratch_new(struct scratch *s, size_t longest, unsigned threads, struct err *e)
 {
-	size_t n;
+	size_t n, i;
 
 	s->stride = (longest / 16 + 2) * 16; /* select_* want 16 more */
 	if (!size_mul(s->stride, threads, &n) || n > SIZE_MAX / sizeof *s->key)
@@ -120,8 +129,12 @@ scratch_new(struct scratch *s, size_t longest, unsigned threads, struct err *e)
 	s->idx = mem_alloc(n * sizeof *s->idx);
 	s->val = mem_alloc(n * sizeof *s->val);
 	s->key = mem_alloc(n * sizeof *s->key);
-	if (s->idx && s->val && s->key)
+	s->guess = mem_alloc(threads * sizeof *s->guess);
+	if (s->idx && s->val && s->key && s->guess) {
+		for (i = 0; i < threads; i++)
+			s->guess[i] = (struct guess){0, SLACK};
 		return 0;
+	}
 	scratch_free(s);
 	return err_memory(e, "top-k", n * (sizeof *s->idx + sizeof *s->val + sizeof *s->key));
 }
@@ -181,13 +194,6 @@ first_floor(const struct simd *simd, const float *v, size_t len, size_t k, float
 	return select_float(above < k ? cut - 1 : cut); /* some may equal it */
 }
 
-/* What the rows of a job so far say of the next one's floor. */
-struct guess {
-	float least; /* of the numbers kept in the last row, 0 when there is none */
-	float slack; /* the floor of the next is to be so much of it */
-};
-#define SLACK .9f /* to begin with: of normal numbers half as many again are above it */
-
 /* What of v[len] is above l->floor. */
 static void
 gather(const struct rows *w, struct list *l, const float *v, size_t len, size_t k)
@@ -215,7 +221,7 @@ pick_positive(const struct rows *w, size_t r, size_t k, struct guess *g, uint32_
 	if (!k || len < k)
 		return 0;
 	if (l.floor > 0) {
-		gather(w, &l, v, len, k);
+		l.n = w->simd->few_above(v, len, l.floor, 0, idx, val);
 		g->slack = l.n < k ? g->slack * SLACK : l.n > 2 * k ? (3 * g->slack + 1) / 4 : g->slack;
 	}
 	if (!(l.floor > 0) || l.n < k) {
@@ -228,8 +234,9 @@ pick_positive(const struct rows *w, size_t r, size_t k, struct guess *g, uint32_
 		return 0;
 	w->simd->extremes(val, k, &least, &most);
 	g->least = select_float((uint32_t)least);
-	for (i = 0; i < k; i++)
-		idx_out[i] = w->x ? idx[i] : w->in.idx[w->in.ptr[r] + idx[i]];
+	for (i = 0; i < k && !w->x; i++)
+		idx[i] = w->in.idx[w->in.ptr[r] + idx[i]];
+	memcpy(idx_out, idx, k * sizeof *idx);
 	memcpy(val_out, val, k * sizeof *val);
 	return k;
 }
@@ -250,12 +257,11 @@ rows_job(void *arg, size_t job, unsigned thread)
 	size_t own = thread * w->s.stride, k = w->k < w->in.cols ? w->k : w->in.cols, r, n;
 	uint32_t *idx = w->s.idx + own, *idx_out;
 	float *val = w->s.val + own, *val_out;
-	struct guess g = {0, SLACK};
 
 	for (r = job * GROUP; r < (job + 1) * GROUP && r < w->in.rows; r++) {
 		idx_out = w->out->idx + w->out->ptr[r];
 		val_out = w->out->val + w->out->ptr[r];
-		n = w->abs ? 0 : pick_positive(w, r, k, &g, idx, val, idx_out, val_out);
+		n = w->abs ? 0 : pick_positive(w, r, k, &w->s.guess[thread], idx, val, idx_out, val_out);
 		if (!n)
 			n = pick_any(w, r, k, idx, val, w->s.key + own, idx_out, val_out);
 		w->count[r] = (uint32_t)n;

@@ -145,9 +145,9 @@ check_compress(const struct simd *s, const struct lanes *l, float t)
 			n++;
 		}
 	ok &= n == c && s->count_above(l->a, l->n, t) == n;
-	ok &= s->few_above(l->a, l->n, t, l->idx, l->d) == n && same(l->d, l->c, n * sizeof(float));
+	ok &= s->few_above(l->a, l->n, t, 7, l->idx, l->d) == n && same(l->d, l->c, n * sizeof(float));
 	for (i = 0; i < n; i++)
-		ok &= same(l->a + l->idx[i], l->c + i, sizeof(float)) && (!i || l->idx[i] > l->idx[i - 1]);
+		ok &= l->idx[i] >= 7 && same(l->a + l->idx[i] - 7, l->c + i, sizeof(float)) && (!i || l->idx[i] > l->idx[i - 1]);
 	memcpy(l->d, l->a, l->n * sizeof(float));
 	for (i = 0; i < l->n; i++)
 		l->idx[i] = (uint32_t)(3 * i);
