@@ -66,8 +66,6 @@ keep_example(struct tally_latent *l, float v, uint64_t row, const char *id, cons
 	bool failed = false;
 	unsigned i = l->nexamples;
 
-	if (i == TALLY_EXAMPLES && v <= l->best[i - 1].value)
-		return 0;
 	new.id = copy(id, TALLY_ID, &failed);
 	new.label = copy(label, TALLY_LABEL, &failed);
 	if (failed) {
@@ -85,6 +83,7 @@ keep_example(struct tally_latent *l, float v, uint64_t row, const char *id, cons
 	for (; i && l->best[i - 1].value < v; i--)
 		l->best[i] = l->best[i - 1];
 	l->best[i] = new;
+	l->floor = l->best[TALLY_EXAMPLES - 1].value;
 	return 0;
 }
 
@@ -114,6 +113,8 @@ tally_bin(struct tally_bins *b, double v)
 	b->n[(size_t)(v * b->per_unit)]++;
 }
 
+#define AHEAD 12 /* codes between the one counted and the one whose latent is fetched */
+
 int
 tally_rows(struct tally *t, struct csr_view z, uint64_t first_row, const char *const *ids, const char *const *labels, struct err *e)
 {
@@ -131,6 +132,8 @@ tally_rows(struct tally *t, struct csr_view z, uint64_t first_row, const char *c
 		t->max = n > t->max ? n : t->max;
 		t->l0[n < t->m ? n : t->m]++;
 		for (at = z.ptr[i]; at < z.ptr[i + 1]; at++) {
+			if (at + AHEAD < z.ptr[z.rows])
+				__builtin_prefetch(&t->latents[z.idx[at + AHEAD]], 1);
 			if (z.val[at] == 0)
 				continue;
 			l = &t->latents[z.idx[at]];
@@ -140,6 +143,8 @@ tally_rows(struct tally *t, struct csr_view z, uint64_t first_row, const char *c
 				tally_bin(&l->bins, (double)z.val[at]);
 			else
 				l->negative++;
+			if (l->nexamples == TALLY_EXAMPLES && z.val[at] <= l->floor)
+				continue;
 			if (keep_example(l, z.val[at], first_row + i, ids ? ids[i] : NULL, labels ? labels[i] : NULL, e))
 				return e->code;
 		}

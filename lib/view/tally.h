@@ -35,14 +35,17 @@ struct tally_bins {
 	uint64_t n[TALLY_BINS];
 };
 
+/* What every code touches comes first: a latent is a cache line then, and one of
+ * bins; all latents together are more than a cache holds. */
 struct tally_latent {
 	uint64_t rows;   /* where it is active (not zero) */
 	uint64_t negative; /* and below zero: not in bins */
 	double sum;      /* of its values there */
 	float max;
+	float floor;     /* of the last of best, when all are there */
 	unsigned nexamples;
-	struct tally_example best[TALLY_EXAMPLES]; /* strongest rows, descending; ties: first row */
 	struct tally_bins bins;
+	struct tally_example best[TALLY_EXAMPLES]; /* strongest rows, descending; ties: first row */
 };
 
 struct tally {
