@@ -8,4 +8,15 @@
  * F16C), "avx512" (F, BW, DQ, VL) or "avx512vnni"; false for other names. */
 bool cpu_runs(const char *name);
 
+/* For a loop that waits for another thread and means to wait shortly. */
+static inline void
+cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
 #endif

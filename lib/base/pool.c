@@ -2,17 +2,32 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 
+#include "base/cpu.h"
+
+/* Looks that are taken before a thread goes to sleep, some 20 us: waking it costs
+ * as much again, and a row of runs leaves no more than that between two. */
+#define LOOKS 500
+
+/* Jobs are taken without a lock: a ticket is the run's number in its upper half
+ * and the next job in its lower, so that a thread which comes late, with the
+ * ticket of a run that is over, cannot take a job of the next. What a run is
+ * about is written between the last ticket of the one before, which is no job's,
+ * and its own first one, when all jobs are done. */
 struct pool {
+	atomic_uint_fast64_t ticket;
+	_Atomic(pool_job) fn;
+	_Atomic(void *) arg;
+	atomic_size_t jobs, finished;
+	atomic_uint sleeping; /* workers; changed with the lock held */
+	atomic_bool waiting;  /* the caller, likewise */
+	atomic_bool quit;
 	pthread_mutex_t lock;
 	pthread_cond_t work, done;
-	pool_job fn;
-	void *arg;
-	size_t next, jobs, busy;
-	unsigned long round;
-	bool quit;
 	unsigned threads;
 	struct worker {
 		struct pool *pool;
@@ -21,20 +36,64 @@ struct pool {
 	} *workers;
 };
 
-/* Takes jobs until none is left; called and left with the lock held. */
-static void
-take_jobs(struct pool *p, unsigned thread)
-{
-	size_t job;
+#define RUN(ticket) ((uint32_t)((ticket) >> 32))
+#define NO_JOB UINT32_MAX
 
-	while (p->next < p->jobs) {
-		job = p->next++;
-		p->busy++;
-		pthread_mutex_unlock(&p->lock);
-		p->fn(p->arg, job, thread);
-		pthread_mutex_lock(&p->lock);
-		p->busy--;
+static void
+wake(struct pool *p, pthread_cond_t *c)
+{
+	pthread_mutex_lock(&p->lock);
+	pthread_cond_broadcast(c);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Takes jobs of that run until none is left. */
+static void
+take_jobs(struct pool *p, uint32_t run, unsigned thread)
+{
+	uint_fast64_t ticket = atomic_load(&p->ticket);
+	size_t jobs, job;
+	pool_job fn;
+	void *arg;
+
+	while (RUN(ticket) == run) {
+		fn = atomic_load(&p->fn);
+		arg = atomic_load(&p->arg);
+		jobs = atomic_load(&p->jobs);
+		job = (uint32_t)ticket;
+		if (job >= jobs)
+			return;
+		if (!atomic_compare_exchange_weak(&p->ticket, &ticket, ticket + 1))
+			continue;
+		fn(arg, job, thread);
+		if (atomic_fetch_add(&p->finished, 1) + 1 == jobs && atomic_load(&p->waiting))
+			wake(p, &p->done);
+		ticket = atomic_load(&p->ticket);
 	}
+}
+
+static bool
+news(const struct pool *p, uint32_t seen)
+{
+	return RUN(atomic_load(&p->ticket)) != seen || atomic_load(&p->quit);
+}
+
+static void
+wait_for_run(struct pool *p, uint32_t seen)
+{
+	unsigned look;
+
+	for (look = 0; look < LOOKS; look++) {
+		if (news(p, seen))
+			return;
+		cpu_relax();
+	}
+	pthread_mutex_lock(&p->lock);
+	atomic_fetch_add(&p->sleeping, 1);
+	while (!news(p, seen))
+		pthread_cond_wait(&p->work, &p->lock);
+	atomic_fetch_sub(&p->sleeping, 1);
+	pthread_mutex_unlock(&p->lock);
 }
 
 static void *
@@ -42,21 +101,15 @@ worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct pool *p = w->pool;
-	unsigned long seen = 0;
+	uint32_t seen = 0;
 
-	pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while (!p->quit && p->round == seen)
-			pthread_cond_wait(&p->work, &p->lock);
-		if (p->quit)
-			break;
-		seen = p->round;
-		take_jobs(p, w->index);
-		if (!p->busy)
-			pthread_cond_signal(&p->done);
+		wait_for_run(p, seen);
+		if (atomic_load(&p->quit))
+			return NULL;
+		seen = RUN(atomic_load(&p->ticket));
+		take_jobs(p, seen, w->index);
 	}
-	pthread_mutex_unlock(&p->lock);
-	return NULL;
 }
 
 struct pool *
@@ -97,27 +150,48 @@ pool_new(unsigned threads, struct err *e)
 	return p;
 }
 
+static void
+wait_for_jobs(struct pool *p, size_t jobs)
+{
+	unsigned look;
+
+	for (look = 0; look < LOOKS && atomic_load(&p->finished) < jobs; look++)
+		cpu_relax();
+	if (atomic_load(&p->finished) == jobs)
+		return;
+	pthread_mutex_lock(&p->lock);
+	atomic_store(&p->waiting, true);
+	while (atomic_load(&p->finished) < jobs)
+		pthread_cond_wait(&p->done, &p->lock);
+	atomic_store(&p->waiting, false);
+	pthread_mutex_unlock(&p->lock);
+}
+
 void
 pool_run(struct pool *p, pool_job fn, void *arg, size_t jobs)
 {
+	uint32_t run;
 	size_t i;
 
-	if (!p || p->threads == 1 || jobs < 2) {
+	if (!p || p->threads == 1 || jobs < 2 || jobs >= NO_JOB) {
 		for (i = 0; i < jobs; i++)
 			fn(arg, i, 0);
 		return;
 	}
-	pthread_mutex_lock(&p->lock);
-	p->fn = fn;
-	p->arg = arg;
-	p->next = 0;
-	p->jobs = jobs;
-	p->round++;
-	pthread_cond_broadcast(&p->work);
-	take_jobs(p, 0);
-	while (p->busy)
-		pthread_cond_wait(&p->done, &p->lock);
-	pthread_mutex_unlock(&p->lock);
+	run = RUN(atomic_load(&p->ticket));
+	/* nobody who still looks at the last run must find its number with these */
+	atomic_store(&p->ticket, (uint_fast64_t)run << 32 | NO_JOB);
+	atomic_store(&p->fn, fn);
+	atomic_store(&p->arg, arg);
+	atomic_store(&p->jobs, jobs);
+	atomic_store(&p->finished, 0);
+	run++;
+	atomic_store(&p->ticket, (uint_fast64_t)run << 32);
+	/* whoever goes to sleep now has seen the ticket, or is counted here */
+	if (atomic_load(&p->sleeping))
+		wake(p, &p->work);
+	take_jobs(p, run, 0);
+	wait_for_jobs(p, jobs);
 }
 
 unsigned
@@ -133,10 +207,8 @@ pool_free(struct pool *p)
 
 	if (!p)
 		return;
-	pthread_mutex_lock(&p->lock);
-	p->quit = true;
-	pthread_cond_broadcast(&p->work);
-	pthread_mutex_unlock(&p->lock);
+	atomic_store(&p->quit, true);
+	wake(p, &p->work);
 	for (i = 1; i < p->threads; i++)
 		pthread_join(p->workers[i].id, NULL);
 	pthread_cond_destroy(&p->done);

@@ -217,6 +217,13 @@ square(void *arg, size_t i, unsigned thread)
 }
 
 static void
+count(void *arg, size_t i, unsigned thread)
+{
+	(void)thread;
+	((struct job *)arg)->out[i]++;
+}
+
+static void
 test_pool(void)
 {
 	static struct job j;
@@ -232,6 +239,15 @@ test_pool(void)
 	pool_run(NULL, square, &j, 10);
 	pool_run(p, square, &j, 0);
 	tap_ok(pool_threads(NULL) == 1, "no pool is one thread");
+	for (round = wrong = 0; round < 50000; round++) {
+		size_t jobs = 2 + round * 7 % 15;
+
+		memset(j.out, 0, sizeof *j.out * 20);
+		pool_run(p, count, &j, jobs);
+		for (i = 0; i < 20; i++)
+			wrong += j.out[i] != (i < jobs);
+	}
+	tap_ok(!wrong, "50,000 short rounds of other lengths: every job once, and no other");
 	pool_free(p);
 }
 
