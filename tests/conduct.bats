@@ -826,6 +826,28 @@ stop_with() { # SIGNAL CODE
 	CASES='source | plant-embeddings --rows 4000000000 --dim 512 --concepts 8 | /dev/null' each check source
 }
 
+@test "a signal stops who writes what nobody reads" {
+	local pid
+	plant-embeddings --rows 20000 --dim 64 --concepts 16 -o "$T/much"
+	check() {
+		rm -f "$T/pipe"
+		mkfifo "$T/pipe"
+		exec 8<>"$T/pipe"
+		timeout --foreground -k 2 "$LIMIT" "${cmd[@]}" >"$T/pipe" 2>"$ERR" 3>&- 8>&- &
+		pid=$!
+		sleep .3 # it is asleep in write by now, or will stop before
+		status=0 last="kill $case"
+		kill -TERM $pid
+		wait $pid || status=$?
+		exec 8<&-
+		status_is 143
+		one_line "$name"
+	}
+	CASES="filter | topk -k 2 --column x -i $T/much | $T/much
+		filter | topk -k 2 --column x -t 1 -i $T/much | $T/much" each check filter
+	CASES='source | plant-embeddings --rows 4000000000 --dim 512 --concepts 8 | /dev/null' each check source
+}
+
 # ---- links ----
 
 @test "addresses that make no sense are 64, those beyond this machine 77" {

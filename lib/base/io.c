@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define SLICE_MS 250
+#define GRACE_MS 1000 /* for a reader, when told to stop in the middle of a frame */
 
 static bool
 wait_for(int fd, short events)
@@ -100,6 +101,23 @@ io_write_all(int fd, const void *p, size_t n)
 	return io_writev_all(fd, &v, 1, NULL);
 }
 
+/* Some of iov. Told to stop while it wrote, a call comes back short, and the
+ * next would sleep where nobody reads. Then only what does not block, which is
+ * PIPE_BUF bytes to who can take any, so that frames stay whole for who reads. */
+static ssize_t
+write_some(int fd, struct iovec *iov, int count, volatile const int *stop)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLOUT};
+
+	if (!stop || !*stop)
+		return writev(fd, iov, count < IOV_MAX ? count : IOV_MAX);
+	if (poll(&wait, 1, GRACE_MS) == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	return write(fd, iov->iov_base, iov->iov_len < PIPE_BUF ? iov->iov_len : PIPE_BUF);
+}
+
 int
 io_writev_all(int fd, struct iovec *iov, int count, volatile const int *stop)
 {
@@ -112,7 +130,7 @@ io_writev_all(int fd, struct iovec *iov, int count, volatile const int *stop)
 		}
 		if (!count)
 			return 0;
-		w = writev(fd, iov, count < IOV_MAX ? count : IOV_MAX);
+		w = write_some(fd, iov, count, stop);
 		if (w < 0 && errno == EINTR && stop && *stop)
 			return -1;
 		if (w < 0 && again(fd, POLLOUT))
