@@ -106,12 +106,13 @@ put_rest(struct run *r, struct frame *f, const float *x)
 
 /* z of this frame, in s->z or s->some. */
 static int
-make_codes(struct run *r, const float *x, size_t n, struct csr_view *z)
+make_codes(struct run *r, const struct frame *f, const float *x, struct csr_view *z)
 {
 	struct self *s = r->self;
 	size_t limit = s->groups ? s->model.groups[s->groups - 1] : s->model.m, k = (size_t)s->k;
 
-	if (encode(s->encoder, x, n, limit < s->model.m ? 0 : k, &s->z, &r->err))
+	encoder_at(s->encoder, f->row);
+	if (encode(s->encoder, x, (size_t)f->n, limit < s->model.m ? 0 : k, &s->z, &r->err))
 		return r->err.code;
 	*z = csr_view(&s->z);
 	if (limit == s->model.m)
@@ -125,6 +126,19 @@ make_codes(struct run *r, const float *x, size_t n, struct csr_view *z)
 	return 0;
 }
 
+/* The weights are everybody's; what is written to, each lane's. */
+static int
+lane(struct run *r, bool *can)
+{
+	struct self *s = r->self;
+
+	s->encoder = encoder_share(s->encoder, &r->err);
+	*can = s->encoder;
+	s->z = s->some = (struct csr){0};
+	s->scratch = s->form = s->skip = (struct mat){0};
+	return r->err.code;
+}
+
 static int
 rows(struct run *r, struct frame *f)
 {
@@ -135,7 +149,7 @@ rows(struct run *r, struct frame *f)
 
 	if (!x || run_model_width(r, "x", cols, s->path, s->model.d))
 		return r->err.code;
-	if (make_codes(r, x, (size_t)f->n, &z))
+	if (make_codes(r, f, x, &z))
 		return run_blame(r, f);
 	if (put_rest(r, f, x))
 		return r->err.code;
@@ -171,7 +185,7 @@ metrics(struct run *r, FILE *to)
 }
 
 static void
-clean(struct run *r)
+lane_clean(struct run *r)
 {
 	struct self *s = r->self;
 
@@ -181,6 +195,14 @@ clean(struct run *r)
 	mat_free(&s->scratch);
 	mat_free(&s->form);
 	mat_free(&s->skip);
+}
+
+static void
+clean(struct run *r)
+{
+	struct self *s = r->self;
+
+	lane_clean(r);
 	sae_free(&s->model);
 }
 
@@ -201,5 +223,5 @@ const struct program program = {
 	.example = "  read-embeddings photos/*.npy | normalize -m clip.msae |\n"
 	           "    sae-encode -m clip.msae -k 32 > codes.sae",
 	.kind = PROGRAM_FILTER, .opts = opts, .self_size = sizeof(struct self), .defaults = &defaults,
-	.start = start, .head = head, .rows = rows, .stop = stop, .clean = clean, .metrics = metrics,
+	.start = start, .head = head, .rows = rows, .lane = lane, .lane_clean = lane_clean, .stop = stop, .clean = clean, .metrics = metrics,
 };

@@ -150,6 +150,73 @@ setup() {
 	E
 }
 
+# several FILE ARGS...: sae-encode of FILE is, on any number of threads, what it is on one.
+several() {
+	local file=$1 t
+	shift
+	try sae-encode -t 1 -m m.msae "$@" -i "$file"
+	cp "$OUT" "$T/one.out"
+	cp "$ERR" "$T/one.err"
+	one=$status
+	for t in 2 3 16; do
+		try sae-encode -t $t -m m.msae "$@" -i "$file"
+		status_is "$one"
+		same "$OUT" "$T/one.out"
+		same "$ERR" "$T/one.err"
+	done
+}
+
+@test "sae-encode: frames that are worked on at the same time come out in order" {
+	plant-embeddings --rows 3000 --dim 8 --concepts 12 --active 3 --seed 5 -b 20 | normalize -m m.msae >"$T/x"
+	several "$T/x"
+	((one == 0)) || problem "status $one"
+	several "$T/x" -k 3 --keep
+	several "$T/x" -k 3 --fast
+	cat "$T/x" x.sae "$T/x" >"$T/three"
+	several "$T/three" -k 2
+	((one == 0)) || problem "three streams: status $one"
+	sae-encode -t 4 -m m.msae -i "$T/x" --status "$T/status" -o "$T/z"
+	grep -q 'rows_total{program="sae-encode",side="out"} 3000' "$T/status" || problem "the status does not count the rows"
+}
+
+@test "sae-encode: what fails in the middle fails as on one thread, after all before it" {
+	plant-embeddings --rows 3000 --dim 8 --concepts 12 --active 3 --seed 5 -b 20 | normalize -m m.msae >"$T/x"
+	head -c 70000 "$T/x" >"$T/cut"
+	several "$T/cut"
+	((one == 65)) || problem "cut: status $one"
+	frames --text --rows -i "$T/x" >"$T/text"
+	sed '100s/"data":\[\[[^],]*/"data":[["NaN"/' "$T/text" | frames --pack >"$T/nan"
+	several "$T/nan"
+	((one == 65)) || problem "NaN: status $one"
+	grep -q "row 1960 holds NaN" "$T/one.err" || problem "NaN is not said: $(cat "$T/one.err")"
+	frames --text -i "$T/one.out" | grep -q '"row":1940' || problem "the frame before is missing"
+	sed 100d "$T/text" | frames --pack >"$T/gap"
+	several "$T/gap"
+	((one == 65)) || problem "gap: status $one"
+}
+
+@test "sae-encode answers each frame before it waits for the next" {
+	local want=0 i
+	plant-embeddings --rows 100 --dim 8 --concepts 12 --active 3 --seed 5 -b 20 | normalize -m m.msae >"$T/x"
+	split_frames "$T/x" "$T/each"
+	mkfifo "$T/pipe"
+	bounded sae-encode -t 4 -m m.msae <"$T/pipe" >"$T/z" 2>"$ERR" 3>&- &
+	exec 8>"$T/pipe"
+	cat "$T/each/0" >&8
+	for i in 1 2 3 4 5; do
+		cat "$T/each/$i" >&8
+		for _ in {1..100}; do
+			[[ $(frames --text -i "$T/z" 2>/dev/null | wc -l) -le $i ]] || break
+			sleep .1
+		done
+		[[ $(frames --text -i "$T/z" 2>/dev/null | wc -l) -gt $i ]] || problem "frame $i is not answered"
+	done
+	cat "$T/each/6" >&8
+	exec 8>&-
+	wait
+	whole "$T/z" 100
+}
+
 @test "sae-encode --keep passes x on, as it was; the head says which model" {
 	ok sae-encode -m m.msae --keep -i x.sae -o "$T/both"
 	write-embeddings --column x -i "$T/both" "$T/a.npy"

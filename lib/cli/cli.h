@@ -16,7 +16,8 @@
  * end -> stop (all input was whole) -> outputs are finished -> clean. Hooks
  * return 0 or a code with r->err filled; clean is called whatever happened.
  * A program with `loop` reads r->in and writes r->out itself, in place of
- * head/rows/end: sources do, and what is no plain filter.
+ * head/rows/end: sources do, and what is no plain filter. With `lane`, rows are
+ * called for several frames at a time once input comes quicker than they go.
  */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
@@ -88,6 +89,14 @@ struct program {
 	int (*stop)(struct run *r);
 	int (*loop)(struct run *r);
 	void (*clean)(struct run *r);
+	/* Rows of several frames at the same time, each in a lane: a thread with a
+	 * run of its own, whose self begins as a copy. lane replaces in it what
+	 * cannot be shared, lane_clean frees that. Not NULL promises that rows reads
+	 * and writes nothing but its run's self and what nobody writes, and that
+	 * what it makes of a frame does not depend on the frames before. *can
+	 * false: not this time. */
+	int (*lane)(struct run *r, bool *can);
+	void (*lane_clean)(struct run *r);
 	void (*metrics)(struct run *r, FILE *to); /* adds to --status; run_metric writes a line */
 };
 

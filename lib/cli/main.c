@@ -135,7 +135,7 @@ run_put_head(struct run *r, struct head *h)
 	return stream_head(r->out, h, &r->err);
 }
 
-static int
+int
 on_frame(struct run *r, struct frame *f, void *none)
 {
 	const struct program *p = r->program;
@@ -168,20 +168,27 @@ run_stop(struct run *r, uint64_t rows)
 }
 
 int
+frame_begin(struct run *r, const struct frame *f)
+{
+	return f->kind == FRAME_HEAD && head_read(&r->head, f, &r->err) ? r->err.code : 0;
+}
+
+int
+frame_done(struct run *r)
+{
+	status_tick(r);
+	return run_stopped() ? run_stop(r, stream_counts(r->in).rows) : 0;
+}
+
+int
 run_frames(struct run *r, int (*each)(struct run *r, struct frame *f, void *arg), void *arg)
 {
 	struct frame *f;
 	int got, code;
 
 	while ((got = stream_next(r->in, &f, &r->err)) > 0) {
-		if (f->kind == FRAME_HEAD && head_read(&r->head, f, &r->err))
-			return r->err.code;
-		code = each(r, f, arg);
-		if (code)
+		if ((code = frame_begin(r, f)) || (code = each(r, f, arg)) || (code = frame_done(r)))
 			return code;
-		status_tick(r);
-		if (run_stopped())
-			return run_stop(r, stream_counts(r->in).rows);
 	}
 	return got < 0 ? r->err.code : 0;
 }
@@ -206,7 +213,9 @@ loop(struct run *r)
 {
 	if (r->program->loop)
 		return r->program->loop(r);
-	return r->in ? run_frames(r, on_frame, NULL) : 0;
+	if (!r->in)
+		return 0;
+	return r->program->lane && r->out && r->common.threads > 1 ? lanes_run(r) : run_frames(r, on_frame, NULL);
 }
 
 FILE *

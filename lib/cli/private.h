@@ -11,6 +11,15 @@ void options_help(const struct program *p, FILE *to);
 void options_man(const struct program *p, FILE *to);
 void options_list(const struct program *p, FILE *to);
 
+/* main.c */
+int on_frame(struct run *r, struct frame *f, void *none);
+/* run_frames' steps around each frame: before, and after. */
+int frame_begin(struct run *r, const struct frame *f);
+int frame_done(struct run *r);
+
+/* lanes.c */
+int lanes_run(struct run *r);
+
 /* signals.c */
 void signals_setup(void);
 volatile const int *signals_stop(void); /* the signal that asked us to stop, -1: run_halt, or 0 */

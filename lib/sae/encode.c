@@ -81,8 +81,10 @@ encoder_free(struct encoder *enc)
 	variant_free(enc->variant);
 	if (enc->room)
 		forget(enc);
-	screen_free(enc->screen);
-	mem_free(enc->wt);
+	if (!enc->of) {
+		screen_free(enc->screen);
+		mem_free(enc->wt);
+	}
 	free(enc->room);
 	free(enc);
 }
@@ -165,11 +167,50 @@ encoder_new(const struct sae *model, struct pool *pool, const struct simd *simd,
 	return encoder_new_way(model, pool, simd, ENCODE_BEST, e);
 }
 
+struct encoder *
+encoder_share(struct encoder *of, struct err *e)
+{
+	struct encoder *enc;
+
+	if (of->variant || (!of->learned && learn(of, e)))
+		return NULL;
+	enc = encoder_new_way(of->model, NULL, of->simd, of->way, e);
+	if (!enc)
+		return NULL;
+	enc->of = of;
+	enc->fast = of->fast;
+	enc->wt = of->wt;
+	enc->screen = of->screen;
+	enc->learned = true;
+	return enc;
+}
+
 void
 encoder_be_fast(struct encoder *enc)
 {
 	enc->fast = true;
 	enc->ready = false;
+}
+
+void
+encoder_at(struct encoder *enc, uint64_t row)
+{
+	enc->done = row;
+}
+
+/* What enc has counted goes to whose weights it shares. */
+static void
+hand_in(struct encoder *enc)
+{
+	struct encode_counts c = encoder_counts(enc);
+	struct encode_sums *to = &enc->of->shared;
+
+	atomic_fetch_add(&to->rows, c.rows);
+	atomic_fetch_add(&to->screened, c.screened);
+	atomic_fetch_add(&to->computed, c.computed);
+	atomic_fetch_add(&to->wanted, c.wanted);
+	atomic_fetch_add(&to->found, c.found);
+	enc->counts = enc->room[0].counts = (struct encode_counts){0};
 }
 
 struct encode_counts
@@ -178,6 +219,11 @@ encoder_counts(const struct encoder *enc)
 	struct encode_counts c = enc->counts;
 	unsigned t;
 
+	c.rows += enc->shared.rows;
+	c.screened += enc->shared.screened;
+	c.computed += enc->shared.computed;
+	c.wanted += enc->shared.wanted;
+	c.found += enc->shared.found;
 	for (t = 0; enc->room && t < pool_threads(enc->pool); t++) {
 		c.screened += enc->room[t].counts.screened;
 		c.computed += enc->room[t].counts.computed;
@@ -612,6 +658,8 @@ encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, s
 		if (encode_block(enc, x + at * enc->model->d, at, rows, z, e))
 			return e->code;
 	}
+	if (enc->of)
+		hand_in(enc);
 	return 0;
 }
 

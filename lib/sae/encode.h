@@ -38,6 +38,11 @@ struct encoder *encoder_new(const struct sae *model, struct pool *pool, const st
 void encoder_renew(struct encoder *enc);
 void encoder_free(struct encoder *enc);
 
+/* Another that reads the same weights, for another thread, which it is all
+ * alone; of must outlive it and is not renewed. What both do, of counts. NULL
+ * with e empty: a model whose encoder cannot be shared. */
+struct encoder *encoder_share(struct encoder *of, struct err *e);
+
 /* Which way, for tests and measurements; bytes do not depend on it. */
 enum encode_way {
 	ENCODE_BEST,  /* bytes where the CPU has them, all latents where that is quick, else BLAS */
@@ -56,10 +61,11 @@ int encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *
 
 /* From now on the screen alone decides: of its k + k/4 + 8 most likely latents
  * the k largest are kept, with their right values. Of each 64th row all latents
- * are computed too. */
+ * are computed too: the next encode's first row has the number `row`. */
 void encoder_be_fast(struct encoder *enc);
+void encoder_at(struct encoder *enc, uint64_t row);
 
-/* What an encoder has done since it was made. */
+/* What an encoder, and those that share its weights, have done since they were made. */
 struct encode_counts {
 	uint64_t rows;
 	uint64_t screened;  /* rows that the screen decided */

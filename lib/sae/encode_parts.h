@@ -2,6 +2,8 @@
 #ifndef SAE_ENCODE_PARTS_H
 #define SAE_ENCODE_PARTS_H
 
+#include <stdatomic.h>
+
 #include "base/mem.h"
 #include "sae/encode.h"
 #include "sae/screen.h"
@@ -31,8 +33,14 @@ struct encode_room {
 	struct encode_counts counts;
 };
 
+/* encode_counts of encoders that share another's weights, added up. */
+struct encode_sums {
+	atomic_uint_fast64_t rows, screened, computed, wanted, found;
+};
+
 struct encoder {
 	struct variant *variant; /* does it all for a model that is not plain; else NULL */
+	struct encoder *of;      /* whose wt and screen these are; NULL: its own */
 	const struct sae *model;
 	struct pool *pool;
 	const struct simd *simd;
@@ -43,7 +51,7 @@ struct encoder {
 	float *wt;             /* [m,width] W_enc turned */
 	struct screen *screen; /* NULL: all latents */
 	unsigned misses;       /* blocks that the screen left mostly undecided */
-	uint64_t done;         /* rows before this block */
+	uint64_t done;         /* number of the block's first row */
 	/* of a block, made for one k */
 	bool ready;
 	size_t k, rows;
@@ -56,6 +64,7 @@ struct encoder {
 	float *val;
 	struct encode_room *room; /* [threads] */
 	struct encode_counts counts;
+	struct encode_sums shared;
 };
 
 /* The screened way for rows first..end-1 of a block: their lists and counts,

@@ -28,7 +28,7 @@ struct fd_transport {
 	bool torn;           /* a write failed, perhaps within a frame */
 	struct outfile file; /* output to a path */
 	size_t have;         /* bytes in the caller's buffer, this frame's and after */
-	size_t last;         /* length of the frame handed out before */
+	struct buf rest;     /* what was read behind the last frame */
 };
 
 static int
@@ -75,10 +75,13 @@ fd_recv(struct transport *base, struct buf *b, struct err *e)
 	size_t ahead;
 	int got;
 
-	t->have -= t->last;
-	if (t->have)
-		memmove(b->data, b->data + t->last, t->have);
-	t->last = 0;
+	b->len = 0;
+	if (buf_append(b, t->rest.data, t->rest.len, e)) {
+		err_add(e, "%s", base->name);
+		return -1;
+	}
+	t->have = t->rest.len;
+	t->rest.len = 0;
 	for (;;) {
 		/* A large payload is read exactly to its end; what follows small
 		 * values is read ahead, more of it the longer the frame is. */
@@ -107,9 +110,20 @@ fd_recv(struct transport *base, struct buf *b, struct err *e)
 			continue;
 		return -1;
 	}
-	t->last = (size_t)need;
 	b->len = (size_t)need;
-	return 1;
+	if (!buf_append(&t->rest, b->data + need, t->have - (size_t)need, e))
+		return 1;
+	err_add(e, "%s", base->name);
+	return -1;
+}
+
+static bool
+fd_pending(struct transport *base)
+{
+	struct fd_transport *t = (struct fd_transport *)base;
+	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+
+	return t->rest.len || (poll(&p, 1, 0) == 1 && (p.revents & POLLIN));
 }
 
 static bool
@@ -168,10 +182,11 @@ fd_free(struct transport *base)
 	outfile_abort(&t->file);
 	if (t->close_fd)
 		close(t->fd);
+	buf_free(&t->rest);
 	free(t);
 }
 
-static const struct transport_ops fd_ops = {fd_recv, fd_send, fd_finish, fd_abort, fd_free};
+static const struct transport_ops fd_ops = {fd_recv, fd_pending, fd_send, fd_finish, fd_abort, fd_free};
 
 struct transport *
 transport_open_fd(const char *endpoint, enum transport_side side, const struct transport_opts *o, struct err *e)

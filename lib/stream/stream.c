@@ -164,6 +164,24 @@ stream_next(struct stream *s, struct frame **f, struct err *e)
 	return got < 0 ? -1 : stream_check(s, got, e);
 }
 
+bool
+stream_pending(struct stream *s)
+{
+	return s->t->ops->pending && s->t->ops->pending(s->t);
+}
+
+void
+stream_take(struct stream *s, struct frame *f, struct buf *bytes)
+{
+	struct frame frame = s->in;
+	struct buf buf = s->bytes;
+
+	s->in = *f;
+	s->bytes = *bytes;
+	*f = frame;
+	*bytes = buf;
+}
+
 int
 stream_check(struct stream *s, int got, struct err *e)
 {

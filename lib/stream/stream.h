@@ -45,6 +45,11 @@ struct stream *stream_open_out(const char *endpoint, const struct transport_opts
 /* 1 and *f set (valid until the next call), 0 when all input was whole and is
  * over, -1. */
 int stream_next(struct stream *in, struct frame **f, struct err *e);
+/* Whether more has come already; false also where that cannot be told. */
+bool stream_pending(struct stream *in);
+/* The frame that stream_next gave, and the bytes it points into, in exchange for
+ * another pair (both start from {0}; frame_free, buf_free): it stays valid. */
+void stream_take(struct stream *in, struct frame *f, struct buf *bytes);
 /* The same in two steps, so that a frame can be looked at before it is judged:
  * next_unchecked reads one well-formed frame; check asks whether it may come
  * where it came (got: what next_unchecked returned). */

@@ -30,10 +30,11 @@ struct transport_opts {
 };
 
 struct transport_ops {
-	/* One whole frame's bytes into b (b->data aligned, b->len its length):
-	 * the same b at every call, which may hold the beginning of the next
-	 * frame behind len. 1, or 0 at the end of input, or -1. */
+	/* One whole frame's bytes into b (b->data aligned, b->len its length).
+	 * 1, or 0 at the end of input, or -1. */
 	int (*recv)(struct transport *t, struct buf *b, struct err *e);
+	/* Whether something has come that recv would look at. NULL: cannot tell. */
+	bool (*pending)(struct transport *t);
 	/* One whole frame; iov may be changed. 0 or the error's code. */
 	int (*send)(struct transport *t, struct iovec *iov, size_t n, struct err *e);
 	/* Everything sent has arrived (file: is in place; link: acknowledged). */

@@ -659,7 +659,7 @@ link_free(struct transport *base)
 	free(l);
 }
 
-static const struct transport_ops link_ops = {link_recv, link_send, link_finish, link_abort, link_free};
+static const struct transport_ops link_ops = {link_recv, NULL, link_send, link_finish, link_abort, link_free};
 
 static int
 start(struct link *l, const char *endpoint, struct err *e)
