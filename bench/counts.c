@@ -68,7 +68,7 @@ static void do_gate(struct data *d) { d->simd->gate(d->v[3], d->v[0], LONG); }
 static void do_shift_scale(struct data *d) { d->simd->shift_scale(d->v[2], d->v[0], d->v[1], .5f, LONG); }
 static void do_unscale_shift(struct data *d) { d->simd->unscale_shift(d->v[2], d->v[0], d->v[1], .5f, LONG); }
 static void do_count_above(struct data *d) { sink = d->simd->count_above(d->v[0], LONG, .1f); }
-static void do_compress_above(struct data *d) { sink = d->simd->compress_above(d->v[0], LONG, .1f, d->idx, d->v[2]); }
+static void do_compress_above(struct data *d) { sink = d->simd->compress_above(d->v[0], LONG, .1f, 0, d->idx, d->v[2]); }
 static void do_few_above(struct data *d) { sink = d->simd->few_above(d->v[0], LONG, .45f, 0, d->idx, d->v[2]); }
 static void do_keep_above(struct data *d) { sink = d->simd->keep_above(d->idx, d->v[2], LONG, .2f); }
 static void do_axpy(struct data *d) { d->simd->axpy(d->v[2], .5f, d->v[0], LONG); }

@@ -92,15 +92,15 @@ possible(const struct encoder *enc, struct encode_room *own, size_t r, const uin
 		if (s->threshold)
 			enc->simd->gate(own->u, s->threshold + j, len);
 		/* the room of likely latents is free by now */
-		got = enc->simd->compress_above(own->u, len, below, own->idx, own->val);
+		got = enc->simd->compress_above(own->u, len, below, (uint32_t)j, own->idx, own->val);
 		for (i = 0; i < got; i++) {
-			for (; next < n && known[next] < own->idx[i] + j; next++)
+			for (; next < n && known[next] < own->idx[i]; next++)
 				;
-			if (next < n && known[next] == own->idx[i] + j)
+			if (next < n && known[next] == own->idx[i])
 				continue;
 			if (found == enc->most)
 				return found + 1;
-			out[found++] = own->idx[i] + (uint32_t)j;
+			out[found++] = own->idx[i];
 		}
 	}
 	return found;

@@ -391,7 +391,6 @@ static void
 select_row(const struct encoder *enc, struct list *l, float *p, size_t from, size_t cols)
 {
 	const struct sae *s = enc->model;
-	size_t n, i;
 
 	enc->simd->add(p, s->b_enc + from, cols);
 	if (s->threshold)
@@ -400,10 +399,7 @@ select_row(const struct encoder *enc, struct list *l, float *p, size_t from, siz
 		select_gather(enc->simd, l, from, p, cols, enc->k);
 		return;
 	}
-	n = enc->simd->compress_above(p, cols, 0, l->idx + l->n, l->val + l->n);
-	for (i = 0; i < n; i++)
-		l->idx[l->n + i] += (uint32_t)from;
-	l->n += n;
+	l->n += enc->simd->compress_above(p, cols, 0, (uint32_t)from, l->idx + l->n, l->val + l->n);
 }
 
 static void

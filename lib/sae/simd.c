@@ -199,9 +199,9 @@ compress_rest(const float *p, size_t i, size_t n, float t, uint32_t first, uint3
 }
 
 static size_t
-compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+compress_above(const float *p, size_t n, float t, uint32_t first, uint32_t *idx, float *val)
 {
-	return compress_rest(p, 0, n, t, 0, idx, val, 0);
+	return compress_rest(p, 0, n, t, first, idx, val, 0);
 }
 
 #define FEW 2 /* hits among 64 that are put one by one, unasked: a branch could not be predicted */
@@ -261,9 +261,9 @@ keep_above(uint32_t *idx, float *val, size_t n, float t)
 #else
 
 static size_t
-compress_above(const float *p, size_t n, float t, uint32_t *idx, float *val)
+compress_above(const float *p, size_t n, float t, uint32_t first, uint32_t *idx, float *val)
 {
-	return compress_tail(p, 0, n, t, 0, idx, val, 0);
+	return compress_tail(p, 0, n, t, first, idx, val, 0);
 }
 
 static size_t

@@ -50,11 +50,10 @@ struct simd {
 	void (*unscale_shift)(float *out, const float *x, const float *mean, float scale, size_t n);
 	/* how many p[i] > t */
 	size_t (*count_above)(const float *p, size_t n, float t);
-	/* idx/val of every p[i] > t, in order of i; room for count_above + 16,
-	 * which may be overwritten. val may be p. Returns how many. */
-	size_t (*compress_above)(const float *p, size_t n, float t, uint32_t *idx, float *val);
-	/* The same, quicker where few are and p comes from memory, p[i] having the
-	 * index first + i; p apart from val. */
+	/* first + i and p[i] of every p[i] > t, in order of i; room for count_above
+	 * + 16, which may be overwritten. val may be p. Returns how many. */
+	size_t (*compress_above)(const float *p, size_t n, float t, uint32_t first, uint32_t *idx, float *val);
+	/* The same, quicker where few are and p comes from memory; p apart from val. */
 	size_t (*few_above)(const float *p, size_t n, float t, uint32_t first, uint32_t *idx, float *val);
 	/* Leaves of the n pairs idx, val those with val > t, in their order; up to 16
 	 * behind those may be overwritten. Returns how many. */

@@ -42,7 +42,7 @@ rank_row(const struct trainer *t, float *v, size_t n, uint32_t *wide, struct cut
 		if (t->keep[l] < n) {
 			c->low[l] = cut_at(t->simd, v, n, t->keep[l], &c->equal[l], &c->ties);
 			/* ties stay: more than keep[l] may */
-			n = t->simd->compress_above(v, n, select_float(select_bits(c->low[l]) - 1), wide, v);
+			n = t->simd->compress_above(v, n, select_float(select_bits(c->low[l]) - 1), 0, wide, v);
 		}
 		kept[l] = least(n, t->keep[l]);
 	}
@@ -84,7 +84,7 @@ rank_job(void *arg, size_t job, unsigned thread)
 			c->count[0] = (uint32_t)least(t->o.k, m);
 			continue;
 		}
-		n = t->simd->compress_above(p, m, 0, own->wide, own->values);
+		n = t->simd->compress_above(p, m, 0, 0, own->wide, own->values);
 		rank_row(t, own->values, n, own->wide, c);
 	}
 }
@@ -288,7 +288,7 @@ count_job(void *arg, size_t job, unsigned thread)
 	uint32_t bits;
 
 	for (r = job * GROUP; r < least((job + 1) * GROUP, t->n); r += c->step) {
-		n = t->simd->compress_above(t->p + r * m, m, below, own->wide, own->values);
+		n = t->simd->compress_above(t->p + r * m, m, below, 0, own->wide, own->values);
 		for (i = 0; i < n; i++) {
 			bits = select_bits(own->values[i]);
 			if (!c->second)

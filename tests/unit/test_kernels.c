@@ -138,10 +138,10 @@ check_compress(const struct simd *s, const struct lanes *l, float t)
 	size_t n = 0, c, i;
 	int ok = 1;
 
-	c = s->compress_above(l->a, l->n, t, l->idx, l->c);
+	c = s->compress_above(l->a, l->n, t, 5, l->idx, l->c);
 	for (i = 0; i < l->n; i++)
 		if (l->a[i] > t) {
-			ok &= n < c && l->idx[n] == i && same(l->c + n, l->a + i, sizeof(float));
+			ok &= n < c && l->idx[n] == i + 5 && same(l->c + n, l->a + i, sizeof(float));
 			n++;
 		}
 	ok &= n == c && s->count_above(l->a, l->n, t) == n;
@@ -155,7 +155,7 @@ check_compress(const struct simd *s, const struct lanes *l, float t)
 	for (i = 0; i < n; i++)
 		ok &= l->idx[i] % 3 == 0 && same(l->a + l->idx[i] / 3, l->c + i, sizeof(float));
 	memcpy(l->d, l->a, l->n * sizeof(float));
-	return ok && s->compress_above(l->d, l->n, t, l->idx, l->d) == n && same(l->d, l->c, n * sizeof(float));
+	return ok && s->compress_above(l->d, l->n, t, 0, l->idx, l->d) == n && same(l->d, l->c, n * sizeof(float));
 }
 
 /* The largest of each group, and the least and the greatest bits. */
