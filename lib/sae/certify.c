@@ -77,31 +77,33 @@ find_likely(const struct encoder *enc, struct encode_room *own, size_t first, si
 		select_settle(enc->simd, &likely[r - first], k);
 }
 
+/* What a code of at least floor is above; of 0, what any code is above. */
+static float
+below_floor(float floor)
+{
+	return floor > 0 ? select_float(select_bits(floor) - 1) : 0;
+}
+
 /* Latents of row r, other than the n of `known`, whose code may reach the
- * floor, or be positive at all when that is 0. enc->most + 1: too many. */
+ * floor, or be positive at all when that is 0. enc->most + 1: too many. Room in
+ * out for SECOND_ROOM more. */
 static size_t
 possible(const struct encoder *enc, struct encode_room *own, size_t r, const uint16_t *a, float floor, const uint32_t *known, size_t n, uint32_t *out)
 {
-	float below = floor > 0 ? select_float(select_bits(floor) - 1) : 0;
+	float below = below_floor(floor);
 	const struct sae *s = enc->model;
-	size_t found = 0, next = 0, j, len, got, i;
+	size_t found = 0, next = 0, j, len;
 
 	for (j = 0; j < s->m; j += len) {
 		len = s->m - j < SCREEN_COLS ? s->m - j : SCREEN_COLS;
 		screen_upper(enc->screen, &enc->seen, r, j, len, a + j, own->u);
 		if (s->threshold)
 			enc->simd->gate(own->u, s->threshold + j, len);
-		/* the room of likely latents is free by now */
-		got = enc->simd->compress_above(own->u, len, below, (uint32_t)j, own->idx, own->val);
-		for (i = 0; i < got; i++) {
-			for (; next < n && known[next] < own->idx[i]; next++)
-				;
-			if (next < n && known[next] == own->idx[i])
-				continue;
-			if (found == enc->most)
-				return found + 1;
-			out[found++] = own->idx[i];
-		}
+		for (; next < n && known[next] < j + len; next++)
+			own->u[known[next] - j] = -INFINITY;
+		found += enc->simd->compress_above(own->u, len, below, (uint32_t)j, out + found, own->u);
+		if (found > enc->most)
+			return enc->most + 1;
 	}
 	return found;
 }
@@ -121,20 +123,27 @@ floor_of(const struct wanted *w, size_t r, size_t k)
 	return least > 0 ? least : 0;
 }
 
-/* The codes of both rounds for row i of the group, merged, into row r's list. */
+/* The codes of both rounds for row i of the group, merged, into row r's list. Few
+ * of the second round reach the floor, which is the first's least, so that most
+ * of the merging is copying. */
 static void
-settle(struct encoder *enc, const struct encode_room *own, size_t i, size_t r)
+settle(struct encoder *enc, const struct encode_room *own, size_t i, size_t r, float floor)
 {
-	const struct wanted *a = &own->first, *b = &own->second, *from;
+	const struct wanted *a = &own->first, *b = &own->second;
 	struct list l = {enc->idx + r * enc->stride, enc->val + r * enc->stride, 0, 0};
-	size_t x = a->at[i], y = b->at[i], at;
+	const uint32_t *second = b->idx + b->at[i];
+	/* the room of likely latents is free by now */
+	size_t n = enc->simd->compress_above(b->val + b->at[i], b->at[i + 1] - b->at[i], below_floor(floor), 0, own->idx, own->val), x = a->at[i], y = 0;
 
-	while (x < a->at[i + 1] || y < b->at[i + 1]) {
-		from = y == b->at[i + 1] || (x < a->at[i + 1] && a->idx[x] < b->idx[y]) ? a : b;
-		at = from == a ? x++ : y++;
-		l.idx[l.n] = from->idx[at];
-		l.val[l.n] = from->val[at];
-		l.n += from->val[at] > l.floor;
+	while (x < a->at[i + 1] || y < n) {
+		if (y == n || (x < a->at[i + 1] && a->idx[x] < second[own->idx[y]])) {
+			l.idx[l.n] = a->idx[x];
+			l.val[l.n] = a->val[x++];
+		} else {
+			l.idx[l.n] = second[own->idx[y]];
+			l.val[l.n] = own->val[y++];
+		}
+		l.n += l.val[l.n] > l.floor;
 		if (enc->k && l.n == 2 * enc->k + SELECT_SLACK)
 			select_settle(enc->simd, &l, enc->k);
 	}
@@ -171,6 +180,7 @@ certify(struct encoder *enc, size_t first, size_t end, unsigned thread)
 	struct encode_room *own = &enc->room[thread];
 	size_t k = enc->fast ? enc->k + enc->k / 4 + 8 : enc->k, m = enc->model->m, rows = end - first, i, n;
 	struct wanted *a = &own->first, *b = &own->second;
+	float floor[SCREEN_ROWS];
 
 	if (k > m)
 		k = m;
@@ -178,8 +188,9 @@ certify(struct encoder *enc, size_t first, size_t end, unsigned thread)
 	compute(enc, own, first, rows, a);
 	b->at[0] = 0;
 	for (i = 0; i < rows; i++) {
+		floor[i] = enc->fast || enc->count[first + i] ? 0 : floor_of(a, i, k);
 		n = enc->fast || enc->count[first + i] ? 0
-		    : possible(enc, own, first + i, own->all + i * m, floor_of(a, i, k), a->idx + a->at[i], a->at[i + 1] - a->at[i], b->idx + b->at[i]);
+		    : possible(enc, own, first + i, own->all + i * m, floor[i], a->idx + a->at[i], a->at[i + 1] - a->at[i], b->idx + b->at[i]);
 		if (n > enc->most) {
 			enc->count[first + i] = UNDECIDED;
 			n = 0;
@@ -189,7 +200,7 @@ certify(struct encoder *enc, size_t first, size_t end, unsigned thread)
 	compute(enc, own, first, rows, b);
 	for (i = 0; i < rows; i++)
 		if (!enc->count[first + i]) {
-			settle(enc, own, i, first + i);
+			settle(enc, own, i, first + i, floor[i]);
 			own->counts.screened++;
 		}
 }

@@ -262,7 +262,7 @@ wanted_new(struct wanted *w, size_t n)
 static bool
 room_new(struct encoder *enc, struct encode_room *own, size_t k)
 {
-	size_t m = enc->model->m, group = most_each(enc);
+	size_t m = enc->model->m, group = most_each(enc), list;
 
 	own->p = mem_alloc(ALL_ROWS * TILE * sizeof *own->p);
 	if (!own->p || !screens(enc, enc->k))
@@ -271,12 +271,13 @@ room_new(struct encoder *enc, struct encode_room *own, size_t k)
 	own->a = mem_alloc((screen_step(enc->screen) + BYTE_ROWS) * SCREEN_COLS * sizeof *own->a);
 	own->u = mem_alloc((SCREEN_COLS + 16) * sizeof *own->u);
 	own->all = mem_alloc(group * m * sizeof *own->all);
-	own->idx = mem_alloc(LIKELY_ROWS * own->stride * sizeof *own->idx);
-	own->val = mem_alloc(LIKELY_ROWS * own->stride * sizeof *own->val);
+	list = LIKELY_ROWS * own->stride > enc->most + 16 ? LIKELY_ROWS * own->stride : enc->most + 16;
+	own->idx = mem_alloc(list * sizeof *own->idx);
+	own->val = mem_alloc(list * sizeof *own->val);
 	own->pair = mem_alloc(group * (k > enc->most ? k : enc->most) * sizeof *own->pair);
 	own->begin = mem_alloc((m + 1) * sizeof *own->begin);
 	return own->a && own->u && own->all && own->idx && own->val && own->pair && own->begin && wanted_new(&own->first, group * k) &&
-	       wanted_new(&own->second, group * enc->most + 1);
+	       wanted_new(&own->second, group * enc->most + SECOND_ROOM);
 }
 
 /* Rows that `each` bytes allow, in a block of at most MOST_ROWS. */

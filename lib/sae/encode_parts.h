@@ -11,6 +11,7 @@
 
 #define LIKELY_ROWS 96 /* of these, whose lists of likely latents grow together */
 #define UNDECIDED UINT32_MAX
+#define SECOND_ROOM (SCREEN_COLS + 16) /* behind what the second round wants */
 
 /* Latents of rows that are to be computed, one row behind the other. */
 struct wanted {
@@ -24,7 +25,7 @@ struct encode_room {
 	float *p;              /* [rows of a job, TILE of encode.c] values of all latents */
 	float *a, *u;          /* [rows of a step, SCREEN_COLS] approximations; [SCREEN_COLS] bounds */
 	uint16_t *all;         /* [rows of the group, m] approximations in 16 bits */
-	uint32_t *idx;         /* [LIKELY_ROWS, stride] likely latents */
+	uint32_t *idx;         /* [LIKELY_ROWS, stride] likely latents; later what of a second round matters */
 	float *val;
 	size_t stride;
 	struct wanted first, second;
