@@ -93,8 +93,8 @@ struct program {
 	 * run of its own, whose self begins as a copy. lane replaces in it what
 	 * cannot be shared, lane_clean frees that. Not NULL promises that rows reads
 	 * and writes nothing but its run's self and what nobody writes, and that
-	 * what it makes of a frame does not depend on the frames before. *can
-	 * false: not this time. */
+	 * what it makes of a frame does not depend on the frames before. A first
+	 * frame has been done by then. *can false: not this time. */
 	int (*lane)(struct run *r, bool *can);
 	void (*lane_clean)(struct run *r);
 	void (*metrics)(struct run *r, FILE *to); /* adds to --status; run_metric writes a line */

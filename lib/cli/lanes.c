@@ -34,6 +34,7 @@ struct lanes {
 	size_t nthreads;
 	uint64_t given, taken, written; /* frames: given to lanes, begun there, written */
 	bool quit, never;    /* never: the program has no lanes this time */
+	bool begun;          /* a frame of rows has been done here */
 };
 
 static void *
@@ -193,7 +194,7 @@ step(struct lanes *l)
 	bool can = false;
 	int got = stream_next(r->in, &f, &e);
 
-	if (got > 0 && f->kind == FRAME_ROWS && (l->written < l->given || stream_pending(r->in))) {
+	if (got > 0 && f->kind == FRAME_ROWS && l->begun && (l->written < l->given || stream_pending(r->in))) {
 		if (start(l, &can))
 			return -1;
 		if (can) {
@@ -207,6 +208,7 @@ step(struct lanes *l)
 		r->err = e;
 	else if (got > 0 && !frame_begin(r, f) && !on_frame(r, f, NULL))
 		frame_done(r);
+	l->begun = l->begun || (got > 0 && f->kind == FRAME_ROWS);
 	return r->err.code ? -1 : got;
 }
 

@@ -90,7 +90,7 @@ encoder_free(struct encoder *enc)
 }
 
 static int
-make_screen(struct encoder *enc, struct err *e)
+make_screen(struct encoder *enc, const float *x, size_t n, struct err *e)
 {
 	enum screen_kind kind = enc->way == ENCODE_BLAS ? SCREEN_BLAS : SCREEN_BYTES;
 
@@ -101,18 +101,18 @@ make_screen(struct encoder *enc, struct err *e)
 			return 0;
 		kind = SCREEN_BLAS;
 	}
-	return screen_new(&enc->screen, enc->model, enc->wt, kind, enc->simd, e);
+	return screen_new(&enc->screen, enc->model, enc->wt, x, n, kind, enc->simd, e);
 }
 
-/* Turns the weights, and makes the screen of them. */
+/* Turns the weights, and makes the screen of them for rows like x [n,d]. */
 static int
-learn(struct encoder *enc, struct err *e)
+learn(struct encoder *enc, const float *x, size_t n, struct err *e)
 {
 	const struct sae *s = enc->model;
-	size_t n, bytes;
+	size_t count, bytes;
 
 	if (!enc->wt) {
-		if (size_mul(s->m, enc->width, &n) && size_mul(n, sizeof *enc->wt, &bytes))
+		if (size_mul(s->m, enc->width, &count) && size_mul(count, sizeof *enc->wt, &bytes))
 			enc->wt = mem_alloc_large(bytes);
 		if (!enc->wt)
 			return err_memory(e, "encoder", (unsigned long long)s->m * enc->width * sizeof *enc->wt);
@@ -122,7 +122,7 @@ learn(struct encoder *enc, struct err *e)
 	enc->screen = NULL;
 	enc->misses = 0;
 	enc->ready = false;
-	if (make_screen(enc, e))
+	if (make_screen(enc, x, n, e))
 		return e->code;
 	enc->learned = true;
 	return 0;
@@ -172,7 +172,7 @@ encoder_share(struct encoder *of, struct err *e)
 {
 	struct encoder *enc;
 
-	if (of->variant || (!of->learned && learn(of, e)))
+	if (of->variant || (!of->learned && learn(of, NULL, 0, e)))
 		return NULL;
 	enc = encoder_new_way(of->model, NULL, of->simd, of->way, e);
 	if (!enc)
@@ -648,7 +648,7 @@ encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, s
 
 	if (enc->variant)
 		return variant_encode(enc->variant, x, n, k, z, e);
-	if (csr_resize(z, n, enc->model->m, 0, e) || (!enc->learned && learn(enc, e)) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
+	if (csr_resize(z, n, enc->model->m, 0, e) || (!enc->learned && learn(enc, x, n, e)) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
 		return e->code;
 	for (at = 0; at < n; at += rows) {
 		rows = n - at < enc->rows ? n - at : enc->rows;

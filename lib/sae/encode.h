@@ -32,13 +32,14 @@
 struct encoder;
 
 /* model, pool and simd must outlive it. Its weights are read at the first
- * encode, and again at the first after encoder_renew: to be called when they
+ * encode, whose rows tell how to be quick with those that follow, and again at the first after encoder_renew: to be called when they
  * have changed. NULL with e filled on failure. */
 struct encoder *encoder_new(const struct sae *model, struct pool *pool, const struct simd *simd, struct err *e);
 void encoder_renew(struct encoder *enc);
 void encoder_free(struct encoder *enc);
 
-/* Another that reads the same weights, for another thread, which it is all
+/* Another that reads the same weights (when of has encoded a frame, so much the
+ * better), for another thread, which it is all
  * alone; of must outlive it and is not renewed. What both do, of counts. NULL
  * with e empty: a model whose encoder cannot be shared. */
 struct encoder *encoder_share(struct encoder *of, struct err *e);

@@ -14,18 +14,89 @@
 #define LEAST 1e-15f
 #define BYTES_MOST 60000 /* numbers of a row whose products fit a sum of 32 bits */
 #define UNIT 0x1p-24     /* of rounding */
+#define ROWS_LEAST 32    /* rows that say how large inputs are */
+#define ROWS_LOOKED 256
+#define LATENTS_LOOKED 4096
+#define SHIFT_MOST 16    /* a power of two that an input is divided by */
 
 struct screen {
 	const struct sae *model;
 	const struct simd *simd;
 	enum screen_kind kind;
 	size_t d, width, m, cols;
+	float *by;            /* bytes: [width] powers of two, which rows are multiplied by; NULL: ones */
 	uint8_t *w;           /* bytes: panels of BYTE_COLS latents */
 	float *scale, *bias;  /* [cols] */
 	float *by_x, *by_rest, *fixed; /* [cols] */
 };
 
 /* ---- the model's side ---- */
+
+/* Mean squares of each input, of rows that are made equally long. */
+static void
+row_squares(const struct screen *s, const float *x, size_t n, double *square)
+{
+	size_t looked = n < ROWS_LOOKED ? n : ROWS_LOOKED, r, i;
+	double v, length;
+
+	for (r = 0; r < looked; r++) {
+		for (i = 0, length = DBL_MIN; i < s->d; i++) {
+			v = (double)x[r * s->d + i] - s->model->b_in[i];
+			length += v * v;
+		}
+		for (i = 0; i < s->d; i++) {
+			v = (double)x[r * s->d + i] - s->model->b_in[i];
+			square[i] += v * v / length;
+		}
+	}
+}
+
+static void
+weight_squares(const struct screen *s, const float *wt, double *square)
+{
+	size_t step = s->m / LATENTS_LOOKED + 1, j, i;
+
+	for (j = 0; j < s->m; j += step)
+		for (i = 0; i < s->d; i++)
+			square[i] += (double)wt[j * s->width + i] * wt[j * s->width + i];
+}
+
+/* An input that is larger than the others makes the steps wide in which all of a
+ * row are rounded. It is divided by a power of two, and its weights multiplied:
+ * products stay what they are, without rounding. The best factor is the root of
+ * how much larger the input is over how much larger its weights are. */
+static int
+choose_shifts(struct screen *s, const float *wt, const float *x, size_t n, struct err *e)
+{
+	double *rows = mem_alloc(2 * s->width * sizeof *rows), *weights = rows + s->width, least = INFINITY;
+	bool any = false;
+	size_t i;
+
+	s->by = mem_alloc(s->width * sizeof *s->by);
+	if (!rows || !s->by) {
+		mem_free(rows);
+		return err_memory(e, "encoder", s->width * 20);
+	}
+	memset(rows, 0, 2 * s->width * sizeof *rows);
+	row_squares(s, x, n, rows);
+	weight_squares(s, wt, weights);
+	for (i = 0; i < s->d; i++) {
+		rows[i] = rows[i] > 0 && weights[i] > 0 && weights[i] < INFINITY ? log2(rows[i] / weights[i]) / 4 : -INFINITY;
+		least = rows[i] > -INFINITY && rows[i] < least ? rows[i] : least;
+	}
+	for (i = 0; i < s->width; i++) {
+		double shift = i < s->d && rows[i] > -INFINITY ? rint(rows[i] - least) : 0;
+
+		s->by[i] = (float)ldexp(1, -(int)(shift < SHIFT_MOST ? shift : SHIFT_MOST));
+		any = any || shift > 0;
+	}
+	if (!any) {
+		mem_free(s->by);
+		s->by = NULL;
+	}
+	mem_free(rows);
+	return 0;
+}
 
 /* Upwards to a float, so that a bound stays one. */
 static float
@@ -88,10 +159,18 @@ fits(float v)
 
 /* Whether all went well for latent j. */
 static bool
-take_latent(struct screen *s, size_t j, const float *w, int8_t *q)
+take_latent(struct screen *s, size_t j, const float *w, float *shifted, int8_t *q)
 {
-	double length = length_of(w, s->width, 0, NULL), rest = 0, bytes = 0;
+	double length, rest = 0, bytes = 0;
 	struct rounded got;
+	size_t i;
+
+	if (s->by) {
+		for (i = 0; i < s->width; i++)
+			shifted[i] = w[i] / s->by[i];
+		w = shifted;
+	}
+	length = length_of(w, s->width, 0, NULL);
 
 	if (s->kind == SCREEN_BYTES && length < (double)MOST) {
 		got = s->simd->round_row(w, s->width, q);
@@ -105,12 +184,12 @@ take_latent(struct screen *s, size_t j, const float *w, int8_t *q)
 }
 
 static bool
-take_latents(struct screen *s, const float *wt, int8_t *q)
+take_latents(struct screen *s, const float *wt, float *shifted, int8_t *q)
 {
 	size_t j;
 
 	for (j = 0; j < s->m; j++)
-		if (!take_latent(s, j, wt + j * s->width, q))
+		if (!take_latent(s, j, wt + j * s->width, shifted, q))
 			return false;
 	for (; j < s->cols && s->kind == SCREEN_BYTES; j++) {
 		memset(q, 0, s->width);
@@ -122,7 +201,7 @@ take_latents(struct screen *s, const float *wt, int8_t *q)
 }
 
 static int
-allocate(struct screen *s, int8_t **q, struct err *e)
+allocate(struct screen *s, float **shifted, int8_t **q, struct err *e)
 {
 	size_t floats = s->cols * sizeof(float), bytes = s->kind == SCREEN_BYTES ? s->cols * s->width : 0;
 
@@ -133,16 +212,18 @@ allocate(struct screen *s, int8_t **q, struct err *e)
 	s->by_rest = mem_alloc(floats);
 	s->fixed = mem_alloc(floats);
 	*q = mem_alloc(s->width);
-	if (s->w && s->scale && s->bias && s->by_x && s->by_rest && s->fixed && *q)
+	*shifted = mem_alloc(s->width * sizeof **shifted);
+	if (*shifted && s->w && s->scale && s->bias && s->by_x && s->by_rest && s->fixed && *q)
 		return 0;
 	return err_memory(e, "encoder", bytes + 5 * floats + s->width);
 }
 
 int
-screen_new(struct screen **out, const struct sae *model, const float *wt, enum screen_kind kind,
+screen_new(struct screen **out, const struct sae *model, const float *wt, const float *x, size_t n, enum screen_kind kind,
            const struct simd *simd, struct err *e)
 {
 	struct screen *s;
+	float *shifted = NULL;
 	int8_t *q = NULL;
 	int code;
 
@@ -159,11 +240,14 @@ screen_new(struct screen **out, const struct sae *model, const float *wt, enum s
 	s->width = dot_width(model->d);
 	s->m = model->m;
 	s->cols = (model->m + BYTE_COLS - 1) / BYTE_COLS * BYTE_COLS;
-	code = allocate(s, &q, e);
-	if (!code && take_latents(s, wt, q))
+	code = allocate(s, &shifted, &q, e);
+	if (!code && kind == SCREEN_BYTES && n >= ROWS_LEAST)
+		code = choose_shifts(s, wt, x, n, e);
+	if (!code && take_latents(s, wt, shifted, q))
 		*out = s;
 	else
 		screen_free(s);
+	mem_free(shifted);
 	mem_free(q);
 	return code;
 }
@@ -173,6 +257,7 @@ screen_free(struct screen *s)
 {
 	if (!s)
 		return;
+	mem_free(s->by);
 	mem_free(s->w);
 	mem_free(s->scale);
 	mem_free(s->bias);
@@ -200,11 +285,12 @@ screen_rows_new(struct screen_rows *w, size_t rows, size_t d, unsigned threads, 
 	*w = (struct screen_rows){.width = dot_width(d)};
 	w->q = mem_alloc(room * w->width);
 	w->one = mem_alloc(threads * w->width);
+	w->shifted = mem_alloc(threads * w->width * sizeof *w->shifted);
 	w->scale = mem_alloc(floats);
 	w->length = mem_alloc(floats);
 	w->rest = mem_alloc(floats);
 	w->offset = mem_alloc(room * sizeof *w->offset);
-	if (w->q && w->one && w->scale && w->length && w->rest && w->offset)
+	if (w->q && w->one && w->shifted && w->scale && w->length && w->rest && w->offset)
 		return 0;
 	screen_rows_free(w);
 	return err_memory(e, "encoder", room * w->width + 4 * floats);
@@ -215,6 +301,7 @@ screen_rows_free(struct screen_rows *w)
 {
 	mem_free(w->q);
 	mem_free(w->one);
+	mem_free(w->shifted);
 	mem_free(w->scale);
 	mem_free(w->length);
 	mem_free(w->rest);
@@ -224,13 +311,20 @@ screen_rows_free(struct screen_rows *w)
 
 /* Lengths were summed in float32, in lanes: of n / 16 + 16 roundings each. */
 static void
-take_row(const struct screen *s, struct screen_rows *w, size_t r, int8_t *one)
+take_row(const struct screen *s, struct screen_rows *w, size_t r, float *shifted, int8_t *one)
 {
-	struct rounded got = s->simd->round_row(w->x + r * w->width, w->width, one);
+	const float *x = w->x + r * w->width;
+	struct rounded got;
 	float slack = 1 + (float)(w->width / DOT_LANES + 64) * 0x1p-23f;
 	int8_t *to = w->q + r / BYTE_ROWS * BYTE_ROWS * w->width + r % BYTE_ROWS * 4;
 	size_t i;
 
+	if (s->by) {
+		for (i = 0; i < w->width; i++)
+			shifted[i] = x[i] * s->by[i];
+		x = shifted;
+	}
+	got = s->simd->round_row(x, w->width, one);
 	w->scale[r] = got.scale;
 	w->offset[r] = 128 * got.sum;
 	w->length[r] = got.length * slack;
@@ -258,11 +352,12 @@ take_zeros(struct screen_rows *w, size_t r)
 void
 screen_take(const struct screen *s, struct screen_rows *w, size_t first, size_t end, unsigned thread)
 {
+	float *shifted = w->shifted + thread * w->width;
 	int8_t *one = w->one + thread * w->width;
 	size_t r;
 
 	for (r = first; r < end; r++)
-		take_row(s, w, r, one);
+		take_row(s, w, r, shifted, one);
 	for (; r % BYTE_ROWS && s->kind == SCREEN_BYTES; r++)
 		take_zeros(w, r);
 }

@@ -324,7 +324,7 @@ check_bounds(const struct simd *simd, enum screen_kind how, enum kind kind, stru
 		for (j = 0; j < d; j++)
 			x[i * width + j] = rows[i * d + j];
 	dot_weights(wt, s.W_enc, d, m);
-	check(screen_new(&screen, &s, wt, how, simd, &err) || screen_rows_new(&w, n, d, 1, &err));
+	check(screen_new(&screen, &s, wt, rows, n, how, simd, &err) || screen_rows_new(&w, n, d, 1, &err));
 	w.x = x;
 	if (screen) {
 		screen_take(screen, &w, 0, n, 0);
