@@ -178,8 +178,11 @@ static void
 metrics(struct run *r, FILE *to)
 {
 	const struct self *s = r->self;
-	struct encode_counts c = encoder_counts(s->encoder);
+	struct encode_counts c;
 
+	if (!s->encoder)
+		return; /* it did not come that far */
+	c = encoder_counts(s->encoder);
 	run_metric(r, to, "encode_rows_screened_total", "counter", "", (double)c.screened);
 	run_metric(r, to, "encode_latents_computed_total", "counter", "", (double)c.computed);
 }

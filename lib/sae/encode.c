@@ -125,6 +125,7 @@ learn(struct encoder *enc, const float *x, size_t n, struct err *e)
 	if (make_screen(enc, x, n, e))
 		return e->code;
 	enc->learned = true;
+	enc->tuned = n >= SCREEN_TELLING || !enc->screen;
 	return 0;
 }
 
@@ -177,11 +178,13 @@ encoder_share(struct encoder *of, struct err *e)
 	enc = encoder_new_way(of->model, NULL, of->simd, of->way, e);
 	if (!enc)
 		return NULL;
+	of->lent = true;
 	enc->of = of;
+	enc->misses = of->misses;
 	enc->fast = of->fast;
 	enc->wt = of->wt;
 	enc->screen = of->screen;
-	enc->learned = true;
+	enc->learned = enc->tuned = true;
 	return enc;
 }
 
@@ -237,7 +240,7 @@ screens(const struct encoder *enc, size_t k)
 {
 	const struct sae *s = enc->model;
 
-	return enc->screen && enc->misses < WASTED && (k || s->threshold) && k <= s->m / 16;
+	return enc->screen && (enc->fast || enc->misses < WASTED) && (k || (s->threshold && !enc->fast)) && k <= s->m / 16;
 }
 
 /* Rows of a job: a multiple of what kernels take at once. */
@@ -641,6 +644,13 @@ encode_block(struct encoder *enc, const float *x, size_t at, size_t rows, struct
 	return 0;
 }
 
+/* At first, and once more at the first rows that tell more than those did. */
+static bool
+wants_to_learn(const struct encoder *enc, size_t n)
+{
+	return !enc->learned || (!enc->tuned && !enc->lent && n >= SCREEN_TELLING);
+}
+
 int
 encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, struct err *e)
 {
@@ -648,7 +658,7 @@ encode(struct encoder *enc, const float *x, size_t n, size_t k, struct csr *z, s
 
 	if (enc->variant)
 		return variant_encode(enc->variant, x, n, k, z, e);
-	if (csr_resize(z, n, enc->model->m, 0, e) || (!enc->learned && learn(enc, x, n, e)) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
+	if (csr_resize(z, n, enc->model->m, 0, e) || (wants_to_learn(enc, n) && learn(enc, x, n, e)) || ((!enc->ready || enc->k != k) && prepare(enc, k, e)))
 		return e->code;
 	for (at = 0; at < n; at += rows) {
 		rows = n - at < enc->rows ? n - at : enc->rows;

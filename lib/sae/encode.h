@@ -16,7 +16,7 @@
  * computed; rows that it cannot decide take the first way.
  *
  * Memory: W_enc again, turned; bytes of it, a quarter of that; and rows x m
- * floats or codes, 64 MiB at most.
+ * floats or codes, 64 MiB at most; the latter again for each that shares weights.
  */
 #ifndef SAE_ENCODE_H
 #define SAE_ENCODE_H
@@ -38,10 +38,10 @@ struct encoder *encoder_new(const struct sae *model, struct pool *pool, const st
 void encoder_renew(struct encoder *enc);
 void encoder_free(struct encoder *enc);
 
-/* Another that reads the same weights (when of has encoded a frame, so much the
- * better), for another thread, which it is all
- * alone; of must outlive it and is not renewed. What both do, of counts. NULL
- * with e empty: a model whose encoder cannot be shared. */
+/* Another, without a pool, that reads the weights of `of`, which must outlive it
+ * and must not be renewed; the better when `of` has encoded something. Each has
+ * room of its own, and a thread of its own may use it while nobody uses `of`;
+ * what it does is counted as done by `of`. NULL with e empty: not this model. */
 struct encoder *encoder_share(struct encoder *of, struct err *e);
 
 /* Which way, for tests and measurements; bytes do not depend on it. */

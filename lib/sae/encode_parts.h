@@ -49,6 +49,7 @@ struct encoder {
 	bool fast;
 	size_t width;          /* of rows: d in whole lanes */
 	bool learned;          /* the next two are of the weights as they are */
+	bool tuned, lent;      /* by enough rows; others look at them */
 	float *wt;             /* [m,width] W_enc turned */
 	struct screen *screen; /* NULL: all latents */
 	unsigned misses;       /* blocks that the screen left mostly undecided */

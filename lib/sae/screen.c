@@ -14,10 +14,9 @@
 #define LEAST 1e-15f
 #define BYTES_MOST 60000 /* numbers of a row whose products fit a sum of 32 bits */
 #define UNIT 0x1p-24     /* of rounding */
-#define ROWS_LEAST 32    /* rows that say how large inputs are */
 #define ROWS_LOOKED 256
 #define LATENTS_LOOKED 4096
-#define SHIFT_MOST 16    /* a power of two that an input is divided by */
+#define SHIFT_MOST 16    /* the largest power of two that an input is divided by */
 
 struct screen {
 	const struct sae *model;
@@ -68,7 +67,7 @@ weight_squares(const struct screen *s, const float *wt, double *square)
 static int
 choose_shifts(struct screen *s, const float *wt, const float *x, size_t n, struct err *e)
 {
-	double *rows = mem_alloc(2 * s->width * sizeof *rows), *weights = rows + s->width, least = INFINITY;
+	double *rows = mem_alloc(2 * s->width * sizeof *rows), *weights = rows + s->width, least = INFINITY, most = -INFINITY, shift;
 	bool any = false;
 	size_t i;
 
@@ -83,11 +82,12 @@ choose_shifts(struct screen *s, const float *wt, const float *x, size_t n, struc
 	for (i = 0; i < s->d; i++) {
 		rows[i] = rows[i] > 0 && weights[i] > 0 && weights[i] < INFINITY ? log2(rows[i] / weights[i]) / 4 : -INFINITY;
 		least = rows[i] > -INFINITY && rows[i] < least ? rows[i] : least;
+		most = rows[i] > most ? rows[i] : most;
 	}
+	least = most - least > SHIFT_MOST ? most - SHIFT_MOST : least;
 	for (i = 0; i < s->width; i++) {
-		double shift = i < s->d && rows[i] > -INFINITY ? rint(rows[i] - least) : 0;
-
-		s->by[i] = (float)ldexp(1, -(int)(shift < SHIFT_MOST ? shift : SHIFT_MOST));
+		shift = i < s->d && rows[i] > least ? rint(rows[i] - least) : 0;
+		s->by[i] = (float)ldexp(1, -(int)shift);
 		any = any || shift > 0;
 	}
 	if (!any) {
@@ -241,7 +241,7 @@ screen_new(struct screen **out, const struct sae *model, const float *wt, const 
 	s->m = model->m;
 	s->cols = (model->m + BYTE_COLS - 1) / BYTE_COLS * BYTE_COLS;
 	code = allocate(s, &shifted, &q, e);
-	if (!code && kind == SCREEN_BYTES && n >= ROWS_LEAST)
+	if (!code && kind == SCREEN_BYTES && n >= SCREEN_TELLING)
 		code = choose_shifts(s, wt, x, n, e);
 	if (!code && take_latents(s, wt, shifted, q))
 		*out = s;
@@ -309,6 +309,17 @@ screen_rows_free(struct screen_rows *w)
 	memset(w, 0, sizeof *w);
 }
 
+/* Of numbers so small that shifting left nothing of them, no bound is known. */
+static bool
+vanished(const float *x, size_t n, float length)
+{
+	size_t i;
+
+	for (i = 0; i < n && x[i] == 0 && length == 0; i++)
+		;
+	return i < n && length == 0;
+}
+
 /* Lengths were summed in float32, in lanes: of n / 16 + 16 roundings each. */
 static void
 take_row(const struct screen *s, struct screen_rows *w, size_t r, float *shifted, int8_t *one)
@@ -330,7 +341,7 @@ take_row(const struct screen *s, struct screen_rows *w, size_t r, float *shifted
 	w->length[r] = got.length * slack;
 	/* each x - scale q was rounded twice, relative to x */
 	w->rest[r] = s->kind == SCREEN_BYTES ? got.rest * slack + w->length[r] * 0x1p-22f : 0;
-	if (got.length != 0 && !(got.length > LEAST && got.length < MOST))
+	if ((got.length != 0 && !(got.length > LEAST && got.length < MOST)) || vanished(w->x + r * w->width, w->width, got.length))
 		w->length[r] = NAN;
 	for (i = 0; i < w->width / 4 && s->kind == SCREEN_BYTES; i++)
 		memcpy(to + i * 16, one + i * 4, 4);

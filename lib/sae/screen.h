@@ -12,8 +12,8 @@
  * By bytes: x = s q + Dx and w_j = s_j q_j + Dw_j, so that
  *   x.w_j = s s_j q.q_j + x.Dw_j + Dx.(s_j q_j)
  * and by Cauchy and Schwarz the last two are at most |x||Dw_j| + |Dx||s_j q_j|.
- * X = |x|, R = |Dx|, where x has had its largest inputs divided by powers of two
- * and w_j multiplied by them, which changes no product. By floats: the product of a BLAS, in whatever order; R = 0.
+ * X = |x|, R = |Dx|, where the larger inputs of x have been divided by powers of
+ * two and those of w_j multiplied by them, which changes no product. By floats: the product of a BLAS, in whatever order; R = 0.
  * docs/ENCODING.md derives both, with what rounding adds.
  */
 #ifndef SAE_SCREEN_H
@@ -33,7 +33,7 @@ struct screen;
 
 /* wt [m,dot_width(d)]: the model's encoder, turned (dot_weights). Both must
  * outlive the screen. x [n,d]: rows like those to come, before b_in is taken from
- * them; they decide how well it works, not whether bounds hold. n may be 0. *out is NULL, without an error, for a model whose numbers
+ * them; SCREEN_TELLING or more decide how well it works, not whether bounds hold. *out is NULL, without an error, for a model whose numbers
  * are too large or too many for the bound, or on a CPU without the kernel. */
 int screen_new(struct screen **out, const struct sae *model, const float *wt, const float *x, size_t n, enum screen_kind kind,
                const struct simd *simd, struct err *e);
@@ -43,6 +43,7 @@ void screen_free(struct screen *s);
  * product is quickest. */
 #define SCREEN_COLS 512
 #define SCREEN_ROWS 768
+#define SCREEN_TELLING 32 /* rows that tell how large inputs are */
 size_t screen_step(const struct screen *s);
 
 /* What a screen knows of rows. Room for `rows`, rounded up to BYTE_ROWS. */

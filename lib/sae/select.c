@@ -46,7 +46,7 @@ shrink(const struct simd *simd, struct list *l, size_t k)
 
 	low -= low > 0; /* some may equal the floor */
 	for (i = l->n; i < whole; i++)
-		val[i] = 0; /* never above; counting is for whole registers */
+		val[i] = l->floor; /* never above it; counting is for whole registers */
 	l->floor = select_float(select_cut(simd, val, whole, k, low, &above));
 	equal = k - above;
 	if (!equal) {

@@ -2,8 +2,8 @@
  * defines the table simd_SIMD. The arithmetic is written with the compiler's
  * vector type as wide as one register, so the three builds differ in width and
  * in nothing else: every element sees the same operations in the same order,
- * and -ffp-contract=off keeps a product and a sum two roundings. Only
- * compress_above and keep_above, which no compiler vectorises, have intrinsics. */
+ * and -ffp-contract=off keeps a product and a sum two roundings. Only what
+ * compresses, which no compiler vectorises, has intrinsics. */
 #include "sae/simd.h"
 
 #include <math.h>

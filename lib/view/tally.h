@@ -35,8 +35,8 @@ struct tally_bins {
 	uint64_t n[TALLY_BINS];
 };
 
-/* What every code touches comes first: a latent is a cache line then, and one of
- * bins; all latents together are more than a cache holds. */
+/* What every code touches comes first, so that it takes two cache lines or three;
+ * all latents together are more than a cache holds. */
 struct tally_latent {
 	uint64_t rows;   /* where it is active (not zero) */
 	uint64_t negative; /* and below zero: not in bins */

@@ -543,6 +543,64 @@ test_renew(void)
 }
 
 /* What is kept when fast has the right values, and nearly all is found. */
+/* Inputs that are much larger or smaller than the others, in frames short and
+ * long, by encoders that share weights. */
+static void
+test_shifts(void)
+{
+	enum { N = 300, D = 250, M = 2000, K = 16, SHORT = 5 };
+	const struct simd *best = simd_for(NULL);
+	struct encode_counts first, then;
+	struct encoder *enc, *other;
+	struct csr right, z = {0};
+	struct rng r;
+	struct sae s;
+	float *x = need(N * D * 4);
+	size_t i, j;
+	int ok;
+
+	rng_seed(&r, 9, 0);
+	check(sae_init(&s, D, M, 0, &err));
+	normals(&r, s.W_enc, D * M);
+	normals(&r, x, N * D);
+	for (i = 0; i < N; i++) {
+		for (j = 0; j < 3; j++)
+			x[i * D + 70 * j] *= 30;
+		x[i * D + 1] *= 1e-10f;
+	}
+	right = codes_of(&s, tables[0], ENCODE_ALL, x, N, K, &first);
+	enc = encoder_new(&s, pool, best, &err);
+	check(!enc || encode(enc, x, SHORT, K, &z, &err) || encode(enc, x, N, K, &z, &err));
+	first = encoder_counts(enc);
+	ok = same(&right, &z);
+	other = encoder_share(enc, &err);
+	check(!other || encode(other, x, N, K, &z, &err));
+	then = encoder_counts(enc);
+	tap_ok(ok && same(&right, &z) && then.rows == first.rows + N, "encoders that share weights give the same codes, counted together");
+	if (best->byte_tile)
+		tap_ok(then.screened - first.screened == N && then.computed - first.computed < N * 150, "large inputs do not spoil the screen: %llu latents a row",
+		       (unsigned long long)(then.computed - first.computed) / N);
+	encoder_free(other);
+	encoder_free(enc);
+	csr_free(&right);
+	/* all that is left of a row vanishes when it is divided */
+	memset(x, 0, D * sizeof *x);
+	x[0] = 1e-42f;
+	for (j = 0; j < D * M; j++)
+		s.W_enc[j] = j < K ? 1e5f : s.W_enc[j] * 1e9f;
+	for (j = 0; j < K; j++)
+		s.b_enc[j] = 1e-36f;
+	right = codes_of(&s, tables[0], ENCODE_ALL, x, N, K, &first);
+	enc = encoder_new(&s, pool, best, &err);
+	check(!enc || encode(enc, x, N, K, &z, &err));
+	tap_ok(same(&right, &z), "a row too small to be divided is done by all latents");
+	encoder_free(enc);
+	csr_free(&right);
+	csr_free(&z);
+	mem_free(x);
+	sae_free(&s);
+}
+
 static void
 test_fast(void)
 {
@@ -610,6 +668,7 @@ main(void)
 	test_topk();
 	test_frames();
 	test_renew();
+	test_shifts();
 	test_fast();
 	pool_free(pool);
 	return tap_done();
