@@ -195,26 +195,71 @@ several() {
 	((one == 65)) || problem "gap: status $one"
 }
 
-@test "sae-encode answers each frame before it waits for the next" {
-	local want=0 i
-	plant-embeddings --rows 100 --dim 8 --concepts 12 --active 3 --seed 5 -b 20 | normalize -m m.msae >"$T/x"
+@test "sae-encode: screened codes of frames that are worked on at the same time" {
+	plant-embeddings --rows 4000 --dim 32 --concepts 2048 --active 6 --seed 5 -b 100 --truth "$T/m.msae" -o "$T/raw"
+	normalize -m "$T/m.msae" -i "$T/raw" -o "$T/x"
+	for k in "-k 8" "-k 8 --fast" "-k 40 --keep"; do
+		ok sae-encode -t 1 -m "$T/m.msae" $k -v -i "$T/x" -o "$T/one"
+		says "decided by computing"
+		cp "$ERR" "$T/err"
+		for t in 2 5; do
+			ok sae-encode -t $t -m "$T/m.msae" $k -v -i "$T/x" -o "$T/z"
+			same "$T/z" "$T/one"
+			[[ $(grep -c . "$ERR") == $(grep -c . "$T/err") ]] || problem "$k: says $(heard)"
+			[[ $k != *fast* ]] || grep -q "codes that belong to the 8 largest" "$ERR" || problem "no recall is stated: $(heard)"
+		done
+	done
+}
+
+# answered N: whether $T/z has so many frames, soon.
+answered() {
+	local _
+	for _ in {1..100}; do
+		[[ $(frames --text -i "$T/z" 2>/dev/null | wc -l) -lt $1 ]] || return 0
+		sleep .1
+	done
+	problem "frame $1 is not answered"
+}
+
+@test "sae-encode answers each frame before it waits for the next, or for the rest of it" {
+	local i
+	plant-embeddings --rows 140 --dim 8 --concepts 12 --active 3 --seed 5 -b 20 | normalize -m m.msae >"$T/x"
 	split_frames "$T/x" "$T/each"
 	mkfifo "$T/pipe"
 	bounded sae-encode -t 4 -m m.msae <"$T/pipe" >"$T/z" 2>"$ERR" 3>&- &
 	exec 8>"$T/pipe"
 	cat "$T/each/0" >&8
-	for i in 1 2 3 4 5; do
+	for i in 1 2 3; do
 		cat "$T/each/$i" >&8
-		for _ in {1..100}; do
-			[[ $(frames --text -i "$T/z" 2>/dev/null | wc -l) -le $i ]] || break
-			sleep .1
-		done
-		[[ $(frames --text -i "$T/z" 2>/dev/null | wc -l) -gt $i ]] || problem "frame $i is not answered"
+		answered $((i + 1))
 	done
-	cat "$T/each/6" >&8
+	{ cat "$T/each/4" "$T/each/5"; head -c 1 "$T/each/6"; } >&8
+	answered 6
+	{ tail -c +2 "$T/each/6"; head -c 300 "$T/each/7"; } >&8
+	answered 7
+	{ tail -c +301 "$T/each/7"; cat "$T/each/8"; } >&8
 	exec 8>&-
 	wait
-	whole "$T/z" 100
+	whole "$T/z" 140
+}
+
+@test "sae-encode --fast of a model with thresholds keeps all that pass them" {
+	need_python
+	py "$T" <<-'E'
+		import sys
+		from sae import *
+		write_model(f"{sys.argv[1]}/j.msae", random_model(24, 640, seed=3, threshold=True), architecture="jumprelu")
+	E
+	for k in 0 5; do
+		ok sae-encode --no-prov --as-is -m "$T/j.msae" -k $k -i big.sae -o "$T/exact"
+		ok sae-encode --no-prov --as-is -m "$T/j.msae" -k $k --fast -i big.sae -o "$T/fast"
+		((k)) || same "$T/fast" "$T/exact"
+	done
+}
+
+@test "--status of an encoder that could not start" {
+	refused 66 sae-encode -m "$T/nowhere" --status "$T/status" -i x.sae
+	grep -q 'msae_state{program="sae-encode"' "$T/status" || problem "no status"
 }
 
 @test "sae-encode --keep passes x on, as it was; the head says which model" {

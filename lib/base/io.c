@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define SLICE_MS 250
 #define GRACE_MS 1000 /* for a reader, when told to stop in the middle of a frame */
 
@@ -105,13 +107,15 @@ io_write_all(int fd, const void *p, size_t n)
  * next would sleep where nobody reads. Then only what does not block, which is
  * PIPE_BUF bytes to who can take any, so that frames stay whole for who reads. */
 static ssize_t
-write_some(int fd, struct iovec *iov, int count, volatile const int *stop)
+write_some(int fd, struct iovec *iov, int count, volatile const int *stop, double *until)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLOUT};
 
 	if (!stop || !*stop)
 		return writev(fd, iov, count < IOV_MAX ? count : IOV_MAX);
-	if (poll(&wait, 1, GRACE_MS) == 0) {
+	if (*until == 0)
+		*until = clock_now() + GRACE_MS / 1e3;
+	if (clock_now() > *until || poll(&wait, 1, GRACE_MS) <= 0) {
 		errno = EINTR;
 		return -1;
 	}
@@ -121,6 +125,7 @@ write_some(int fd, struct iovec *iov, int count, volatile const int *stop)
 int
 io_writev_all(int fd, struct iovec *iov, int count, volatile const int *stop)
 {
+	double until = 0;
 	ssize_t w;
 
 	for (;;) {
@@ -130,7 +135,7 @@ io_writev_all(int fd, struct iovec *iov, int count, volatile const int *stop)
 		}
 		if (!count)
 			return 0;
-		w = write_some(fd, iov, count, stop);
+		w = write_some(fd, iov, count, stop, &until);
 		if (w < 0 && errno == EINTR && stop && *stop)
 			return -1;
 		if (w < 0 && again(fd, POLLOUT))

@@ -2,10 +2,10 @@
  *
  * This thread reads and writes; lanes, a thread each, do the rows of whole
  * frames, which they never wait for each other at, as threads that share a
- * frame do. Frames are written in the order they came. Only what waits already
- * goes to a lane: a frame that comes alone is done here, by all threads of the
- * pool, and is written before anything else is read. So nobody who waits for an
- * answer waits for his next question. */
+ * frame do. Frames are written in the order they came, each as soon as it can be.
+ * Only a frame that has company goes to a lane: one that comes alone is done here,
+ * by all threads of the pool. So nobody who waits for an answer waits for his next
+ * question, whole or begun. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "cli/private.h"
 
 #define SPARE 2 /* frames that wait for a lane, so that none waits for us */
+#define LARGEST (4u << 20) /* bytes of a frame for a lane: larger ones keep all threads busy, and memory */
 
 /* A frame on its way. */
 struct slot {
@@ -35,6 +36,7 @@ struct lanes {
 	uint64_t given, taken, written; /* frames: given to lanes, begun there, written */
 	bool quit, never;    /* never: the program has no lanes this time */
 	bool begun;          /* a frame of rows has been done here */
+	int code;            /* of what failed while we were to read, with r->err filled */
 };
 
 static void *
@@ -88,9 +90,7 @@ start_threads(struct lanes *l)
 	while (l->nthreads < l->r->common.threads && !pthread_create(&l->threads[l->nthreads], NULL, lane_main, l))
 		l->nthreads++;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (l->nthreads)
-		return 0;
-	return err_set(&l->r->err, CODE_TRYAGAIN, "threads: the system gave none; say -t 1");
+	return l->nthreads ? 0 : -1;
 }
 
 /* At the first frame that is for a lane; *can false: there are none this time. */
@@ -109,8 +109,9 @@ start(struct lanes *l, bool *can)
 		return err_memory(&l->r->err, "lanes", (threads + SPARE) * sizeof *l->slots);
 	while (!code && *can && l->n < threads + SPARE)
 		code = make_run(l->r, &l->slots[l->n++], can);
-	l->never = !*can;
-	return code || l->never ? code : start_threads(l);
+	l->never = code || !*can || start_threads(l);
+	*can = !l->never;
+	return code;
 }
 
 static void
@@ -156,7 +157,32 @@ write_oldest(struct lanes *l)
 		r->err = s->run.err;
 		return s->code;
 	}
-	return stream_rows(r->out, &s->frame, &r->err) ? r->err.code : frame_done(r);
+	if (stream_rows(r->out, &s->frame, &r->err))
+		return r->err.code;
+	status_tick(r);
+	return run_stopped() ? run_stop(r, stream_counts(r->out).rows) : 0; /* more have been read */
+}
+
+static bool
+oldest_is_done(struct lanes *l)
+{
+	bool done;
+
+	pthread_mutex_lock(&l->lock);
+	done = l->slots[l->written % l->n].done;
+	pthread_mutex_unlock(&l->lock);
+	return done;
+}
+
+/* Nothing to read for now: what is done is written. */
+static int
+idle(void *arg)
+{
+	struct lanes *l = arg;
+
+	while (!l->code && l->written < l->given && oldest_is_done(l))
+		l->code = write_oldest(l);
+	return l->code ? -1 : l->written < l->given;
 }
 
 static int
@@ -194,7 +220,9 @@ step(struct lanes *l)
 	bool can = false;
 	int got = stream_next(r->in, &f, &e);
 
-	if (got > 0 && f->kind == FRAME_ROWS && l->begun && (l->written < l->given || stream_pending(r->in))) {
+	if (l->code)
+		return -1;
+	if (got > 0 && f->kind == FRAME_ROWS && l->begun && f->size <= LARGEST && (l->written < l->given || stream_pending(r->in))) {
 		if (start(l, &can))
 			return -1;
 		if (can) {
@@ -218,12 +246,14 @@ lanes_run(struct run *r)
 	struct lanes l = {.r = r, .lock = PTHREAD_MUTEX_INITIALIZER, .given_one = PTHREAD_COND_INITIALIZER, .done_one = PTHREAD_COND_INITIALIZER};
 	int got = 1;
 
+	stream_when_idle(r->in, idle, &l);
 	while (got > 0) {
-		if (l.written < l.given && (l.given - l.written == l.n || !stream_pending(r->in)))
+		if (l.n && l.given - l.written == l.n)
 			got = write_oldest(&l) ? -1 : 1;
 		else
 			got = step(&l);
 	}
+	stream_when_idle(r->in, NULL, NULL);
 	stop(&l);
 	return got < 0 ? r->err.code : 0;
 }

@@ -37,6 +37,26 @@ fd_fail(struct fd_transport *t, const char *why, struct err *e)
 	return err_set(e, CODE_DATA, "%s: %s", t->base.name, why);
 }
 
+static int
+readable(const struct fd_transport *t, int ms)
+{
+	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+
+	return poll(&p, 1, ms);
+}
+
+/* Until there is something to read, or nothing else to do. */
+static int
+idle(const struct fd_transport *t)
+{
+	const struct transport_opts *o = &t->base.opts;
+	int more = 1, ms;
+
+	for (ms = 0; o->idle && more > 0 && readable(t, ms) == 0; ms = 1)
+		more = o->idle(o->idle_arg);
+	return more < 0 ? -1 : 0;
+}
+
 /* Reads until have >= need; 1, 0 when input ended before, -1. */
 static int
 fill(struct fd_transport *t, struct buf *b, size_t need, size_t ahead, struct err *e)
@@ -50,6 +70,10 @@ fill(struct fd_transport *t, struct buf *b, size_t need, size_t ahead, struct er
 		return -1;
 	}
 	while (t->have < need) {
+		if (idle(t)) {
+			err_set(e, CODE_TRYAGAIN, "%s: given up", t->base.name);
+			return -1;
+		}
 		r = io_read_some(t->fd, b->data + t->have, want - t->have, t->base.opts.stop);
 		if (r < 0) {
 			if (errno == EINTR)
@@ -121,9 +145,8 @@ static bool
 fd_pending(struct transport *base)
 {
 	struct fd_transport *t = (struct fd_transport *)base;
-	struct pollfd p = {.fd = t->fd, .events = POLLIN};
 
-	return t->rest.len || (poll(&p, 1, 0) == 1 && (p.revents & POLLIN));
+	return t->rest.len || readable(t, 0) > 0;
 }
 
 static bool

@@ -171,6 +171,13 @@ stream_pending(struct stream *s)
 }
 
 void
+stream_when_idle(struct stream *s, int (*idle)(void *arg), void *arg)
+{
+	s->t->opts.idle = idle;
+	s->t->opts.idle_arg = arg;
+}
+
+void
 stream_take(struct stream *s, struct frame *f, struct buf *bytes)
 {
 	struct frame frame = s->in;

@@ -47,6 +47,8 @@ struct stream *stream_open_out(const char *endpoint, const struct transport_opts
 int stream_next(struct stream *in, struct frame **f, struct err *e);
 /* Whether more has come already; false also where that cannot be told. */
 bool stream_pending(struct stream *in);
+/* What to do while nothing has come: idle of struct transport_opts. */
+void stream_when_idle(struct stream *in, int (*idle)(void *arg), void *arg);
 /* The frame that stream_next gave, and the bytes it points into, in exchange for
  * another pair (both start from {0}; frame_free, buf_free): it stays valid. */
 void stream_take(struct stream *in, struct frame *f, struct buf *bytes);

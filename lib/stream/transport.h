@@ -1,4 +1,4 @@
-/* Where frames come from and go to: five functions behind a struct. Callers
+/* Where frames come from and go to: six functions behind a struct. Callers
  * never know whether the other side is a pipe, a file or a machine.
  *
  * An endpoint is "-" (a standard stream), a path, or tcp://HOST:PORT,
@@ -27,6 +27,11 @@ struct transport_opts {
 	void (*notice)(void *arg, const char *text); /* one line for a person; may be NULL */
 	void *notice_arg;
 	const char *name;         /* what messages call the input; NULL: its own name */
+	/* Called, where pending can tell, while there is nothing to read and more is
+	 * needed: 0, and sleep until something comes; 1, and be called again in a
+	 * millisecond; -1, and give up. May be NULL. */
+	int (*idle)(void *arg);
+	void *idle_arg;
 };
 
 struct transport_ops {
