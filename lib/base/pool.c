@@ -1,13 +1,13 @@
 #include "base/pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "base/cpu.h"
+#include "base/thread.h"
 
 /* Looks that are taken before a thread goes to sleep, some 20 us: waking it costs
  * as much again, and a row of runs leaves no more than that between two. */
@@ -116,7 +116,6 @@ struct pool *
 pool_new(unsigned threads, struct err *e)
 {
 	struct pool *p = calloc(1, sizeof *p);
-	sigset_t all, old;
 	unsigned i;
 
 	if (threads < 1)
@@ -132,16 +131,12 @@ pool_new(unsigned threads, struct err *e)
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->done, NULL);
 	p->threads = 1;
-	/* signals belong to the main thread */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (i = 1; i < threads; i++) {
 		p->workers[i] = (struct worker){.pool = p, .index = i};
-		if (pthread_create(&p->workers[i].id, NULL, worker_main, &p->workers[i]))
+		if (thread_start(&p->workers[i].id, worker_main, &p->workers[i], 0))
 			break;
 		p->threads++;
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (p->threads < threads) {
 		err_set(e, CODE_TRYAGAIN, "threads: the system gave %u of %u; ask for fewer with -t", p->threads, threads);
 		pool_free(p);

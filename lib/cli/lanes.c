@@ -7,10 +7,10 @@
  * by all threads of the pool. So nobody who waits for an answer waits for his next
  * question, whole or begun. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/thread.h"
 #include "cli/private.h"
 
 #define SPARE 2 /* frames that wait for a lane, so that none waits for us */
@@ -82,14 +82,8 @@ make_run(struct run *r, struct slot *s, bool *can)
 static int
 start_threads(struct lanes *l)
 {
-	sigset_t all, old;
-
-	/* signals belong to the main thread */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (l->nthreads < l->r->common.threads && !pthread_create(&l->threads[l->nthreads], NULL, lane_main, l))
+	while (l->nthreads < l->r->common.threads && !thread_start(&l->threads[l->nthreads], lane_main, l, 0))
 		l->nthreads++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return l->nthreads ? 0 : -1;
 }
 
@@ -157,10 +151,7 @@ write_oldest(struct lanes *l)
 		r->err = s->run.err;
 		return s->code;
 	}
-	if (stream_rows(r->out, &s->frame, &r->err))
-		return r->err.code;
-	status_tick(r);
-	return run_stopped() ? run_stop(r, stream_counts(r->out).rows) : 0; /* more have been read */
+	return stream_rows(r->out, &s->frame, &r->err) ? r->err.code : frame_done(r, r->out); /* more have been read */
 }
 
 static bool
@@ -235,7 +226,7 @@ step(struct lanes *l)
 	if (got < 0)
 		r->err = e;
 	else if (got > 0 && !frame_begin(r, f) && !on_frame(r, f, NULL))
-		frame_done(r);
+		frame_done(r, r->in);
 	l->begun = l->begun || (got > 0 && f->kind == FRAME_ROWS);
 	return r->err.code ? -1 : got;
 }

@@ -174,10 +174,10 @@ frame_begin(struct run *r, const struct frame *f)
 }
 
 int
-frame_done(struct run *r)
+frame_done(struct run *r, const struct stream *done)
 {
 	status_tick(r);
-	return run_stopped() ? run_stop(r, stream_counts(r->in).rows) : 0;
+	return run_stopped() ? run_stop(r, stream_counts(done).rows) : 0;
 }
 
 int
@@ -187,7 +187,7 @@ run_frames(struct run *r, int (*each)(struct run *r, struct frame *f, void *arg)
 	int got, code;
 
 	while ((got = stream_next(r->in, &f, &r->err)) > 0) {
-		if ((code = frame_begin(r, f)) || (code = each(r, f, arg)) || (code = frame_done(r)))
+		if ((code = frame_begin(r, f)) || (code = each(r, f, arg)) || (code = frame_done(r, r->in)))
 			return code;
 	}
 	return got < 0 ? r->err.code : 0;

@@ -13,9 +13,10 @@ void options_list(const struct program *p, FILE *to);
 
 /* main.c */
 int on_frame(struct run *r, struct frame *f, void *none);
-/* run_frames' steps around each frame: before, and after. */
+/* run_frames' steps around each frame: before, and after, when so much as `done`
+ * counts has been done. */
 int frame_begin(struct run *r, const struct frame *f);
-int frame_done(struct run *r);
+int frame_done(struct run *r, const struct stream *done);
 
 /* lanes.c */
 int lanes_run(struct run *r);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/thread.h"
 #include "farm/message.h"
 #include "stream/frame.h"
 #include "stream/head.h"
@@ -249,21 +250,6 @@ write_all(void *arg)
 	return NULL;
 }
 
-/* Signals are for the thread that serves. */
-static int
-start_thread(pthread_t *t, void *(*run)(void *), void *arg)
-{
-	sigset_t block, old;
-	int r;
-
-	sigfillset(&block);
-	sigdelset(&block, SIGUSR2);
-	pthread_sigmask(SIG_BLOCK, &block, &old);
-	r = pthread_create(t, NULL, run, arg);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r;
-}
-
 int
 ends_start(struct ends *d, struct stream *in, struct stream *out, struct journal *j, int wake, struct err *e)
 {
@@ -273,8 +259,8 @@ ends_start(struct ends *d, struct stream *in, struct stream *out, struct journal
 	d->laid = true;
 	lane_init(&d->read, wake);
 	lane_init(&d->write, wake);
-	d->reading = !start_thread(&d->reader, read_all, d);
-	d->writing = d->reading && !start_thread(&d->writer, write_all, d);
+	d->reading = !thread_start(&d->reader, read_all, d, SIGUSR2);
+	d->writing = d->reading && !thread_start(&d->writer, write_all, d, SIGUSR2);
 	return d->writing ? 0 : err_set(e, CODE_TRYAGAIN, "cannot start threads");
 }
 

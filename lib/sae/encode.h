@@ -32,8 +32,9 @@
 struct encoder;
 
 /* model, pool and simd must outlive it. Its weights are read at the first
- * encode, whose rows tell how to be quick with those that follow, and again at the first after encoder_renew: to be called when they
- * have changed. NULL with e filled on failure. */
+ * encode, whose rows tell how to be quick with those that follow, and again at
+ * the first after encoder_renew: to be called when they have changed. NULL with e
+ * filled on failure. */
 struct encoder *encoder_new(const struct sae *model, struct pool *pool, const struct simd *simd, struct err *e);
 void encoder_renew(struct encoder *enc);
 void encoder_free(struct encoder *enc);

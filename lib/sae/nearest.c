@@ -86,10 +86,10 @@ static void
 offer_row(struct nearest *v, const struct simd *simd, size_t i, size_t first, const float *value, size_t n, uint32_t *idx, float *val)
 {
 	float last = v->value[i * v->k + v->k - 1];
-	size_t found = simd->compress_above(value, n, nextafterf(last, -INFINITY), 0, idx, val), t;
+	size_t found = simd->compress_above(value, n, nextafterf(last, -INFINITY), (uint32_t)first, idx, val), t;
 
 	for (t = 0; t < found; t++)
-		offer(v, i, (uint32_t)first + idx[t], val[t]);
+		offer(v, i, idx[t], val[t]);
 	/* before the list is full nothing is above minus infinity's neighbour */
 	if (last == -INFINITY)
 		for (t = 0; t < n; t++)

@@ -309,15 +309,14 @@ screen_rows_free(struct screen_rows *w)
 	memset(w, 0, sizeof *w);
 }
 
-/* Of numbers so small that shifting left nothing of them, no bound is known. */
 static bool
-vanished(const float *x, size_t n, float length)
+all_zero(const float *x, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < n && x[i] == 0 && length == 0; i++)
+	for (i = 0; i < n && x[i] == 0; i++)
 		;
-	return i < n && length == 0;
+	return i == n;
 }
 
 /* Lengths were summed in float32, in lanes: of n / 16 + 16 roundings each. */
@@ -341,7 +340,8 @@ take_row(const struct screen *s, struct screen_rows *w, size_t r, float *shifted
 	w->length[r] = got.length * slack;
 	/* each x - scale q was rounded twice, relative to x */
 	w->rest[r] = s->kind == SCREEN_BYTES ? got.rest * slack + w->length[r] * 0x1p-22f : 0;
-	if ((got.length != 0 && !(got.length > LEAST && got.length < MOST)) || vanished(w->x + r * w->width, w->width, got.length))
+	/* a row so small that shifting left nothing of it is none of zeros */
+	if (got.length == 0 ? !all_zero(w->x + r * w->width, w->width) : !(got.length > LEAST && got.length < MOST))
 		w->length[r] = NAN;
 	for (i = 0; i < w->width / 4 && s->kind == SCREEN_BYTES; i++)
 		memcpy(to + i * 16, one + i * 4, 4);

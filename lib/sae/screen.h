@@ -13,7 +13,8 @@
  *   x.w_j = s s_j q.q_j + x.Dw_j + Dx.(s_j q_j)
  * and by Cauchy and Schwarz the last two are at most |x||Dw_j| + |Dx||s_j q_j|.
  * X = |x|, R = |Dx|, where the larger inputs of x have been divided by powers of
- * two and those of w_j multiplied by them, which changes no product. By floats: the product of a BLAS, in whatever order; R = 0.
+ * two and those of w_j multiplied by them, which changes no product. By floats:
+ * the product of a BLAS, in whatever order; R = 0.
  * docs/ENCODING.md derives both, with what rounding adds.
  */
 #ifndef SAE_SCREEN_H
@@ -33,8 +34,9 @@ struct screen;
 
 /* wt [m,dot_width(d)]: the model's encoder, turned (dot_weights). Both must
  * outlive the screen. x [n,d]: rows like those to come, before b_in is taken from
- * them; SCREEN_TELLING or more decide how well it works, not whether bounds hold. *out is NULL, without an error, for a model whose numbers
- * are too large or too many for the bound, or on a CPU without the kernel. */
+ * them; SCREEN_TELLING or more decide how well it works, not whether bounds hold.
+ * *out is NULL, without an error, for a model whose numbers are too large or too
+ * many for the bound, or on a CPU without the kernel. */
 int screen_new(struct screen **out, const struct sae *model, const float *wt, const float *x, size_t n, enum screen_kind kind,
                const struct simd *simd, struct err *e);
 void screen_free(struct screen *s);

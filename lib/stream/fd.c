@@ -37,12 +37,14 @@ fd_fail(struct fd_transport *t, const char *why, struct err *e)
 	return err_set(e, CODE_DATA, "%s: %s", t->base.name, why);
 }
 
+/* What of events there is within so many milliseconds, or an end, or an error,
+ * of waiting too; 0: nothing. */
 static int
-readable(const struct fd_transport *t, int ms)
+ready(int fd, short events, int ms)
 {
-	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+	struct pollfd p = {.fd = fd, .events = events};
 
-	return poll(&p, 1, ms);
+	return poll(&p, 1, ms) < 0 ? POLLERR : p.revents;
 }
 
 /* Until there is something to read, or nothing else to do. */
@@ -52,7 +54,7 @@ idle(const struct fd_transport *t)
 	const struct transport_opts *o = &t->base.opts;
 	int more = 1, ms;
 
-	for (ms = 0; o->idle && more > 0 && readable(t, ms) == 0; ms = 1)
+	for (ms = 0; o->idle && more > 0 && ready(t->fd, POLLIN, ms) == 0; ms = 1)
 		more = o->idle(o->idle_arg);
 	return more < 0 ? -1 : 0;
 }
@@ -146,15 +148,7 @@ fd_pending(struct transport *base)
 {
 	struct fd_transport *t = (struct fd_transport *)base;
 
-	return t->rest.len || readable(t, 0) > 0;
-}
-
-static bool
-writable(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
-
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+	return t->rest.len || ready(t->fd, POLLIN, 0);
 }
 
 static int
@@ -164,7 +158,7 @@ fd_send(struct transport *base, struct iovec *iov, size_t n, struct err *e)
 
 	/* Told to stop, only what does not block is still written: an error
 	 * frame, if the reader reads. After half a frame nothing makes sense. */
-	if (t->torn || (base->opts.stop && *base->opts.stop && !writable(t->fd)))
+	if (t->torn || (base->opts.stop && *base->opts.stop && !(ready(t->fd, POLLOUT, 0) & POLLOUT)))
 		return err_set(e, CODE_TRYAGAIN, "%s: stopped", base->name);
 	if (!io_writev_all(t->fd, iov, (int)n, base->opts.stop))
 		return 0;

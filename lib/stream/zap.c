@@ -1,9 +1,10 @@
 #include "stream/zap.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <zmq.h>
+
+#include "base/thread.h"
 
 #define FIELDS 7      /* version, request, domain, address, identity, mechanism, key */
 #define FIELD_MOST 256
@@ -68,8 +69,7 @@ serve(void *arg)
 int
 zap_start(struct zap *z, void *context, const struct keyring *keys, struct err *e)
 {
-	sigset_t all, old;
-	int none = 0, r;
+	int none = 0;
 
 	z->keys = keys;
 	z->socket = zmq_socket(context, ZMQ_REP);
@@ -78,11 +78,7 @@ zap_start(struct zap *z, void *context, const struct keyring *keys, struct err *
 			zmq_close(z->socket);
 		return err_set(e, CODE_TRYAGAIN, "cannot check keys: %s", zmq_strerror(zmq_errno()));
 	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	r = pthread_create(&z->thread, NULL, serve, z);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r) {
+	if (thread_start(&z->thread, serve, z, 0)) {
 		zmq_close(z->socket);
 		return err_set(e, CODE_TRYAGAIN, "cannot check keys: no thread");
 	}
